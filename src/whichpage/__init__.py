@@ -1,10 +1,10 @@
 """Find the page of your own books that a photo shows.
 
-    from whichpage import Library
+from whichpage import Library
 
-    with Library.open("my-library", create=True) as library:
-        library.add("books/")
-        print(library.find("photo.jpg").matches)
+with Library.open("my-library", create=True) as library:
+    library.add("books/")
+    print(library.find("photo.jpg").matches)
 """
 
 from __future__ import annotations

@@ -1,0 +1,349 @@
+"""The `whichpage` command: arguments in, a table or JSON out.
+
+Heavy modules are imported where they are needed, so that `--version` and `list` answer at once.
+Exit codes: 0 well (`find`: a page was found), 1 `find` found none or `check` found something amiss,
+2 an error, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from whichpage import __version__, terminal
+from whichpage.errors import PhotoError, WhichpageError
+
+if TYPE_CHECKING:
+    from whichpage.library import AddReport, Library
+    from whichpage.types import Answer
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_AMISS, _ERROR, _INTERRUPTED = 1, WhichpageError.exit_code, 130
+# What a shell reports of a program whose reader left: 128 + SIGPIPE.
+_BROKEN_PIPE = 141
+
+
+@dataclass
+class Settings:
+    """What holds for every command; each option may stand before or after the command's name."""
+
+    library: Path | None = None
+    model: Path | None = None
+    verbose: int = 0
+
+
+def _set(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    # Unset here does not undo what the other place set.
+    if value and parameter.name:
+        setattr(context.ensure_object(Settings), parameter.name, value)
+
+
+_SHARED = (
+    click.option(
+        "-l",
+        "--library",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        expose_value=False,
+        callback=_set,
+        help="The library's folder; else $WHICHPAGE_LIBRARY, else where the system keeps user data.",
+    ),
+    click.option(
+        "--model",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        expose_value=False,
+        callback=_set,
+        help="An encoder (ONNX) other than the shipped one.",
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=_set,
+        help="Say more on standard error; twice for every detail.",
+    ),
+)
+
+
+def _shared(command: _Command) -> _Command:
+    """Adds the options of every command."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@_shared
+def program() -> None:
+    """Find the page of your own books that a photo shows."""
+
+
+@program.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Processes; else one a core.")
+@_shared
+@click.pass_context
+def add(context: click.Context, paths: tuple[Path, ...], workers: int | None) -> None:
+    """Index PDFs, CBZ/ZIP archives of images and folders of images; folders are walked.
+
+    Run it again whenever you like: what is unchanged is skipped, what was interrupted goes on. Exits
+    with 2 when a file could not be read, after the others are done.
+    """
+    with _library(context, create=True) as library, terminal.add_progress() as progress:
+        report = library.add(*paths, workers=workers, progress=progress)
+    terminal.say(_summary(report))
+    for path, reason in report.failed:
+        terminal.complain(f"{path}: {reason}")
+    context.exit(_ERROR if report.failed else 0)
+
+
+@program.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="PHOTO...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a photo, a line each.")
+@click.option(
+    "--top",
+    type=click.IntRange(1, 100),
+    metavar="K",
+    help="Show up to K pages a photo, also those that verification did not accept.",
+)
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write a picture for each photo: the page outlined, beside the page that was found.",
+)
+@click.option("--open", "open_book", is_flag=True, help="Open the book at the first page that is found.")
+@_shared
+@click.pass_context
+def find(
+    context: click.Context,
+    photos: tuple[str, ...],
+    as_json: bool,
+    top: int | None,
+    save: Path | None,
+    open_book: bool,
+) -> None:
+    """Say which page each photo shows; `-` reads a photo from standard input.
+
+    Exits as grep does: 0 when the page of a photo was found, 1 when none was, 2 when there was an error.
+    """
+    from whichpage import answers, pictures
+
+    gallery = pictures.Gallery.make(save) if save else None
+    statuses: set[str] = set()
+    rows: list[tuple[str, ...]] = []
+    with _library(context) as library:
+        for name in photos:
+            photo = _photo(name)
+            with terminal.looking(name):
+                answer = _ask(library, name, photo, top=top)
+            if as_json:
+                click.echo(answers.answer_line(answer))
+                sys.stdout.flush()
+            elif sys.stdout.isatty():
+                rows += answers.answer_rows(answer, every=top is not None)
+            else:
+                terminal.table(answers.COLUMNS, answers.answer_rows(answer, every=top is not None))
+            if answer.error is not None:
+                terminal.complain(answer.error)
+            elif gallery:
+                gallery.save(answer, photo)
+            if open_book and answer.status == "found" and "found" not in statuses:
+                _open(answer)
+            statuses.add(answer.status)
+    if rows:
+        terminal.table(answers.COLUMNS, rows)
+    context.exit(_ERROR if "error" in statuses else 0 if "found" in statuses else _AMISS)
+
+
+@program.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a book, a line each.")
+@_shared
+@click.pass_context
+def list_books(context: click.Context, as_json: bool) -> None:
+    """List the books of the library."""
+    with _library(context) as library:
+        books = library.books()
+    if as_json:
+        for book in books:
+            click.echo(json.dumps(dataclasses.asdict(book), default=str))
+    else:
+        terminal.table(
+            ("Book", "Pages", "State"), [(str(book.path), str(book.pages), book.state) for book in books]
+        )
+
+
+@program.command()
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@_shared
+@click.pass_context
+def info(context: click.Context, as_json: bool) -> None:
+    """Say where the library is, how large it is and which model made it."""
+    with _library(context) as library:
+        found = dataclasses.asdict(library.info())
+    if as_json:
+        click.echo(json.dumps(found, default=str))
+        return
+    for name, value in found.items():
+        text = terminal.size(value) if name == "bytes" else str(value)
+        terminal.say(f"{name.replace('_', ' ')}: {text}")
+
+
+@program.command()
+@click.argument("books", nargs=-1, required=True, metavar="BOOK...")
+@_shared
+@click.pass_context
+def remove(context: click.Context, books: tuple[str, ...]) -> None:
+    """Remove books from the library; BOOK is its path or its name. The files themselves stay."""
+    missing = False
+    with _library(context) as library:
+        for book in books:
+            try:
+                library.remove(book)
+            except WhichpageError as error:
+                terminal.complain(str(error))
+                missing = True
+            else:
+                terminal.say(f"removed {book}")
+    context.exit(_ERROR if missing else 0)
+
+
+@program.command()
+@_shared
+@click.pass_context
+def check(context: click.Context) -> None:
+    """Check that the library is whole and the books' files are still there and unchanged.
+
+    Exits with 1 when something is amiss.
+    """
+    with _library(context) as library:
+        report = library.check()
+    for problem in report.problems:
+        terminal.say(problem)
+    if not report.problems:
+        terminal.say("the library is whole and every file is there")
+    context.exit(_AMISS if report.problems else 0)
+
+
+@program.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell, for its start-up file to evaluate."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # the choice above names those that click has
+    click.echo(kind(program, {}, "whichpage", "_WHICHPAGE_COMPLETE").source())
+
+
+def _library(context: click.Context, *, create: bool = False) -> Library:
+    settings = context.ensure_object(Settings)
+    logging.basicConfig(
+        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbose, 2)],
+        format="whichpage: %(message)s",
+    )
+    from whichpage.library import Library
+
+    return Library.open(settings.library, model=settings.model, create=create)
+
+
+def _photo(name: str) -> Path | bytes:
+    """What the user named: a file, or the photo that stands on standard input."""
+    if name != "-":
+        return Path(name)
+    from whichpage.photo import MAX_BYTES
+
+    # One byte more than is allowed tells a photo that is too large from one that just fits.
+    return click.get_binary_stream("stdin").read(MAX_BYTES + 1)
+
+
+def _ask(library: Library, name: str, photo: Path | bytes, *, top: int | None) -> Answer:
+    """The library's answer under the name that the user gave; an unreadable photo is an answer too."""
+    from whichpage.types import Answer
+
+    try:
+        answer = library.find(photo) if top is None else library.find(photo, top=top)
+    except PhotoError as error:
+        answer = Answer(photo=name, status="error", seconds=0.0, error=str(error))
+    return dataclasses.replace(answer, photo=name)
+
+
+def _open(answer: Answer) -> None:
+    from whichpage.viewer import open_page
+
+    best = answer.matches[0]
+    if not open_page(best.source, best.page):
+        terminal.complain(f"the viewer opens {best.source.name} at its start: turn to page {best.page}")
+
+
+def _summary(report: AddReport) -> str:
+    """What an add did, in one line: "2 books added, 5 unchanged: 40 pages (2 blank) in 1.3 s"."""
+    counts = {
+        "added": report.added,
+        "changed": report.changed,
+        "moved": report.moved,
+        "unchanged": report.unchanged,
+        "failed": len(report.failed),
+    }
+    books = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to add"
+    blank = f" ({report.blank} blank)" if report.blank else ""
+    return f"books: {books}; pages: {report.pages}{blank}; {report.seconds:.1f} s"
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and says what went wrong in one sentence; returns the exit code."""
+    settings = Settings()
+    try:
+        code = program.main(arguments, prog_name="whichpage", standalone_mode=False, obj=settings)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        terminal.complain("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone: nothing to say, and the interpreter must not try to flush at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except WhichpageError as error:
+        terminal.complain(str(error))
+        _trace(settings)
+        return error.exit_code
+    except OSError as error:
+        terminal.complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        _trace(settings)
+        return _ERROR
+    except Exception as error:
+        hint = "" if settings.verbose else " (run again with -v for the details)"
+        terminal.complain(f"unexpected {type(error).__name__}: {error}{hint}")
+        _trace(settings)
+        return _ERROR
+    return code if isinstance(code, int) else 0
+
+
+def _trace(settings: Settings) -> None:
+    if settings.verbose:
+        traceback.print_exc()
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is printed escaped instead of ending the run.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run())

@@ -1,0 +1,208 @@
+"""The picture of an answer: the photo with the page outlined, beside the page that was found.
+
+`draw` makes it out of pixels alone; `Gallery` reads photo and page and writes the file.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from whichpage import photo as photos
+from whichpage import sources
+from whichpage.answers import NOT_FOUND
+from whichpage.errors import WhichpageError
+from whichpage.terminal import printable
+from whichpage.types import Answer, Colour, Match
+
+HEIGHT = 1000  # of the photo and of each page in the picture, in pixels
+_CAPTION, _GAP, _FONT, _LINE = 44, 16, 22, 6
+_PAPER, _INK, _MISSING = (255, 255, 255), (34, 34, 34), (225, 225, 225)
+# Told apart by colour-blind people too (Okabe and Ito 2008); the first page found, the second, ...
+_COLOURS = ((0, 158, 115), (213, 94, 0), (0, 114, 178), (204, 121, 167))
+# Fonts that systems ship for Japanese, Chinese and Korean names; Pillow looks in the system's folders.
+_SYSTEM_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "ヒラギノ角ゴシック W3.ttc",
+    "Hiragino Sans GB.ttc",
+    "YuGothR.ttc",
+    "meiryo.ttc",
+    "msgothic.ttc",
+    "DroidSansFallbackFull.ttf",
+    "ipag.ttf",
+    "unifont.otf",
+)
+_UNSAFE = frozenset('<>:"/\\|?*')
+_RESERVED = frozenset(
+    {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
+)
+# A file name may have 255 bytes on most systems; the rest is left for the ending.
+_NAME_BYTES = 200
+
+log = logging.getLogger(__name__)
+
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass
+class Gallery:
+    """A folder of pictures; each photo of a run gets a file of its own.
+
+    A picture of an earlier run is written over: its name ends in ".whichpage.jpg", as no photo's does.
+    """
+
+    folder: Path
+    _taken: set[str] = field(default_factory=set)
+
+    @classmethod
+    def make(cls, folder: Path) -> Gallery:
+        """Raises OSError when the folder cannot be made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder)
+
+    def save(self, answer: Answer, photo: Path | bytes) -> Path:
+        """Writes the picture of an answer and returns its path. Raises PhotoError, OSError."""
+        found = [match for match in answer.matches if match.verified]
+        pages = [(match, _page(match)) for match in found]
+        path = self.folder / self._name(answer.photo)
+        draw(photos.decode(photo), pages).save(path, quality=88)
+        return path
+
+    def _name(self, photo: str) -> str:
+        stem = safe_stem(photo)
+        name, count = stem, 1
+        # Without regard to case: A.jpg and a.jpg are one file on macOS and Windows.
+        while name.casefold() in self._taken:
+            count += 1
+            name = f"{stem}-{count}"
+        self._taken.add(name.casefold())
+        return f"{name}.whichpage.jpg"
+
+
+def safe_stem(photo: str) -> str:
+    """A photo's name without its folder and ending, fit for a file name on every system."""
+    stem = Path(photo).stem if photo != "-" else "stdin"
+    stem = "".join("_" if c in _UNSAFE or printable(c) != c else c for c in stem).strip(" .")
+    stem = stem.encode()[:_NAME_BYTES].decode(errors="ignore")
+    return f"{stem}_" if stem.casefold() in _RESERVED else stem or "photo"
+
+
+def _page(match: Match) -> Colour | None:
+    """The page as its file shows it now; None when the file is gone or has become unreadable."""
+    try:
+        return sources.render_colour(match.source, match.page, long_side=HEIGHT)
+    except (WhichpageError, OSError) as error:
+        log.warning("no picture of page %d of %s: %s", match.page, match.source, error)
+        return None
+
+
+def draw(photo: Colour, pages: Sequence[tuple[Match, Colour | None]]) -> Image.Image:
+    """The picture, RGB.
+
+    photo: (H, W, 3) uint8, as it was searched (after its EXIF turn).
+    pages: the matches to show and each one's page, None where it could not be rendered.
+    """
+    panels = [_photo_panel(photo, [match for match, _ in pages])]
+    panels += [_page_panel(page, match, _colour(i)) for i, (match, page) in enumerate(pages)]
+    width = sum(panel.width for panel in panels) + _GAP * (len(panels) + 1)
+    picture = Image.new("RGB", (width, HEIGHT + 2 * _GAP + _CAPTION), _PAPER)
+    left = _GAP
+    for panel in panels:
+        picture.paste(panel, (left, _GAP))
+        left += panel.width + _GAP
+    return picture
+
+
+def _photo_panel(photo: Colour, matches: Sequence[Match]) -> Image.Image:
+    scale = HEIGHT / photo.shape[0]
+    small = Image.fromarray(photo).resize(
+        (max(1, round(photo.shape[1] * scale)), HEIGHT), Image.Resampling.LANCZOS
+    )
+    pen = ImageDraw.Draw(small)
+    for i, match in enumerate(matches):
+        # The first corner once more, so that the last joint is round like the others.
+        corners = [(float(x), float(y)) for x, y in (match.quad[[0, 1, 2, 3, 0]] + 0.5) * scale]
+        pen.line(corners, fill=_colour(i), width=_LINE, joint="curve")
+        # Which corner is the page's own top left, where the page lies turned.
+        x, y = corners[0]
+        pen.ellipse((x - 2 * _LINE, y - 2 * _LINE, x + 2 * _LINE, y + 2 * _LINE), fill=_colour(i))
+    return _captioned(small, "" if matches else NOT_FOUND)
+
+
+def _page_panel(page: Colour | None, match: Match, colour: tuple[int, int, int]) -> Image.Image:
+    if page is None:
+        image = Image.new("RGB", (HEIGHT * 7 // 10, HEIGHT), _MISSING)
+        ImageDraw.Draw(image).text((_GAP, _GAP), "its file cannot be read", fill=_INK, font=_latin_font())
+    else:
+        size = (max(1, round(page.shape[1] * HEIGHT / page.shape[0])), HEIGHT)
+        image = Image.fromarray(page).resize(size, Image.Resampling.LANCZOS)
+    ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, HEIGHT - 1), outline=colour, width=_LINE)
+    return _captioned(image, match.source.name, f"  page {match.page}  {match.confidence:.3f}")
+
+
+def _captioned(image: Image.Image, name: str, rest: str = "") -> Image.Image:
+    """The image with a line below; a name that is too long for it loses its middle, `rest` never."""
+    panel = Image.new("RGB", (image.width, image.height + _CAPTION), _PAPER)
+    panel.paste(image)
+    name = printable(name)
+    font = _font_for(name)
+    name = _without_uncovered(name, font)
+    kept = len(name)
+    text = name + rest
+    while font.getlength(text) > image.width and kept > 8:
+        kept -= 1
+        text = f"{name[: kept // 2]}…{name[len(name) - kept // 2 :]}{rest}"
+    ImageDraw.Draw(panel).text((0, image.height + 8), text, fill=_INK, font=font)
+    return panel
+
+
+def _colour(number: int) -> tuple[int, int, int]:
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def _font_for(text: str) -> _Font:
+    """The first font that has every character, else the one that Pillow carries."""
+    fonts = (_latin_font(), *_system_fonts()) if not text.isascii() else (_latin_font(),)
+    return next((font for font in fonts if all(_covers(font, c) for c in set(text))), fonts[0])
+
+
+@functools.cache
+def _latin_font() -> _Font:
+    return ImageFont.load_default(_FONT)
+
+
+@functools.cache
+def _system_fonts() -> tuple[_Font, ...]:
+    found = []
+    for name in _SYSTEM_FONTS:
+        try:
+            found.append(ImageFont.truetype(name, _FONT))
+        except OSError:
+            continue
+    return tuple(found)
+
+
+def _covers(font: _Font, character: str) -> bool:
+    """Whether the font draws the character other than as its sign for a missing one."""
+    missing = font.getmask("\U0010ffff")
+    drawn = font.getmask(character)
+    return drawn.size != missing.size or not np.array_equal(np.asarray(drawn), np.asarray(missing))
+
+
+def _without_uncovered(text: str, font: _Font) -> str:
+    """The text with each run of characters that the font lacks as one ellipsis."""
+    if text.isascii():
+        return text
+    shortened = ""
+    for character in text:
+        if _covers(font, character):
+            shortened += character
+        elif not shortened.endswith("…"):
+            shortened += "…"
+    return shortened

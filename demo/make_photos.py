@@ -39,6 +39,9 @@ PLAIN = SimulatorOptions(
     noise=0.02,
     jpeg=0,
 )
+CLUTTERED = replace(PLAIN, clutter=1)
+HELD = replace(PLAIN, fingers=1, curl=1, curl_height=0.05)
+OPEN_BOOK = replace(PLAIN, neighbour=1, curl=1, curl_height=0.05)
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,14 @@ class Shot:
 SHOTS = (
     Shot("01-flat.jpg", "testmath.pdf", 3, 1),
     Shot("02-curled.jpg", "pseudo.pdf", 21, 2, options=replace(PLAIN, curl=1, curl_height=0.08, shadows=0.8)),
-    Shot("03-sideways.jpg", "chemobabel-ja.pdf", 9, 3, turn=97, height=1120, options=replace(PLAIN, clutter=1)),
+    Shot("03-sideways.jpg", "chemobabel-ja.pdf", 9, 3, turn=97, height=1120, options=CLUTTERED),
     Shot("04-upside-down.jpg", "jlreq-ja.pdf", 6, 4, turn=174, options=replace(PLAIN, shadows=1, crumple=1)),
     Shot("05-written-on.jpg", "kanbun-ja.pdf", 4, 16, turn=-12, options=replace(PLAIN, marks=1)),
-    Shot("06-held.jpg", "pseudo.pdf", 48, 6, turn=8, options=replace(PLAIN, fingers=1, curl=1, curl_height=0.05)),
+    Shot("06-held.jpg", "pseudo.pdf", 48, 6, turn=8, options=HELD),
     Shot("07-partial.jpg", "testmath.pdf", 17, 7, turn=5, height=1900, centre=(0.5, 0.66)),
-    Shot("08-two-pages.jpg", "jlreq-ja.pdf", 12, 8, height=840, centre=(0.26, 0.5), tilt=0.02,
-         options=replace(PLAIN, neighbour=1, curl=1, curl_height=0.05), spread=True),
+    Shot("08-two-pages.jpg", "jlreq-ja.pdf", 12, 8, 0, 840, (0.26, 0.5), 0.02, OPEN_BOOK, spread=True),
     Shot("09-absent.jpg", "", 9, 9, turn=-4, options=replace(PLAIN, shadows=0.7)),
-)  # fmt: skip
+)
 
 
 def main() -> None:

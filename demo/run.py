@@ -65,7 +65,7 @@ def read_truth(table: Path) -> dict[str, set[tuple[str, int]]]:
 
 def show(answers: list[dict[str, Any]], *, truth: dict[str, set[tuple[str, int]]]) -> int:
     """Prints the answers as a table and returns how many are right: every page of the photo, and no other."""
-    print(f"\n{'photo':20}  {'book':18}  {'page':>4}  {'confidence':>10}  {'seconds':>7}")
+    print(f"\n{'photo':20}  {'book':19}  {'page':>4}  {'confidence':>10}  {'seconds':>7}")
     right = 0
     for answer in answers:
         name = Path(answer["photo"]).name
@@ -74,14 +74,9 @@ def show(answers: list[dict[str, Any]], *, truth: dict[str, set[tuple[str, int]]
         good = answer["status"] != "error" and pages == truth[name]
         right += good
         mark = "right" if good else f"WRONG, it is {sorted(truth[name]) or 'no page of the library'}"
-        for match in verified:
-            book, page = Path(match["source"]).name, match["page"]
-            print(
-                f"{name:20}  {book:18}  {page:>4}  {match['confidence']:>10.3f}  {answer['seconds']:>7.2f}  {mark}"
-            )
-        if not verified:
-            said = answer.get("error", "not in this library")
-            print(f"{name:20}  {said:18}  {'':>4}  {'':>10}  {answer['seconds']:>7.2f}  {mark}")
+        rows = [(Path(m["source"]).name, str(m["page"]), f"{m['confidence']:.3f}") for m in verified]
+        for book, page, confidence in rows or [(answer.get("error", "not in this library"), "", "")]:
+            print(f"{name:20}  {book:19}  {page:>4}  {confidence:>10}  {answer['seconds']:>7.2f}  {mark}")
     return right
 
 

@@ -55,7 +55,7 @@ def answer_rows(answer: Answer, *, every: bool = False) -> list[tuple[str, ...]]
     if answer.status == "error":
         return []
     shown = [match for match in answer.matches if match.verified or every]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             answer.photo,
             str(match.source),

@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,8 @@ from whichpage import __version__, terminal
 from whichpage.errors import PhotoError, WhichpageError
 
 if TYPE_CHECKING:
-    from whichpage.library import AddReport, Library
+    from whichpage.indexing import AddReport
+    from whichpage.library import Library
     from whichpage.types import Answer
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -92,22 +94,27 @@ def program() -> None:
 
 
 @program.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option(
+    "--renew", is_flag=True, help="Index every book of the library anew, with the model now in use."
+)
 @click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Processes; else one a core.")
 @_shared
 @click.pass_context
-def add(context: click.Context, paths: tuple[Path, ...], workers: int | None) -> None:
+def add(context: click.Context, paths: tuple[Path, ...], renew: bool, workers: int | None) -> None:
     """Index PDFs, CBZ/ZIP archives of images and folders of images; folders are walked.
 
     Run it again whenever you like: what is unchanged is skipped, what was interrupted goes on. Exits
     with 2 when a file could not be read, after the others are done.
     """
-    with _library(context, create=True) as library, terminal.add_progress() as progress:
-        report = library.add(*paths, workers=workers, progress=progress)
+    if not paths and not renew:
+        raise click.UsageError("name the files or folders to add", ctx=context)
+    with _library(context, create=not renew) as library, terminal.add_progress() as progress:
+        report = library.add(*paths, renew=renew, workers=workers, progress=progress)
     terminal.say(_summary(report))
-    for path, reason in report.failed:
+    for path, reason in (*report.failed, *report.incomplete):
         terminal.complain(f"{path}: {reason}")
-    context.exit(_ERROR if report.failed else 0)
+    context.exit(_ERROR if report.failed or report.incomplete else 0)
 
 
 @program.command()
@@ -179,7 +186,7 @@ def list_books(context: click.Context, as_json: bool) -> None:
         books = library.books()
     if as_json:
         for book in books:
-            click.echo(json.dumps(dataclasses.asdict(book), default=str))
+            click.echo(json.dumps(dataclasses.asdict(book), default=_plain))
     else:
         terminal.table(
             ("Book", "Pages", "State"), [(str(book.path), str(book.pages), book.state) for book in books]
@@ -195,7 +202,7 @@ def info(context: click.Context, as_json: bool) -> None:
     with _library(context) as library:
         found = dataclasses.asdict(library.info())
     if as_json:
-        click.echo(json.dumps(found, default=str))
+        click.echo(json.dumps(found, default=_plain))
         return
     for name, value in found.items():
         text = terminal.size(value) if name == "bytes" else str(value)
@@ -212,12 +219,12 @@ def remove(context: click.Context, books: tuple[str, ...]) -> None:
     with _library(context) as library:
         for book in books:
             try:
-                library.remove(book)
+                removed = library.remove(book)
             except WhichpageError as error:
                 terminal.complain(str(error))
                 missing = True
             else:
-                terminal.say(f"removed {book}")
+                terminal.say(f"removed {removed.path}, {removed.pages:,} pages")
     context.exit(_ERROR if missing else 0)
 
 
@@ -264,10 +271,10 @@ def _photo(name: str) -> Path | bytes:
     """What the user named: a file, or the photo that stands on standard input."""
     if name != "-":
         return Path(name)
-    from whichpage.photo import MAX_BYTES
+    from whichpage.photo import MAX_PHOTO_BYTES
 
     # One byte more than is allowed tells a photo that is too large from one that just fits.
-    return click.get_binary_stream("stdin").read(MAX_BYTES + 1)
+    return sys.stdin.buffer.read(MAX_PHOTO_BYTES + 1)
 
 
 def _ask(library: Library, name: str, photo: Path | bytes, *, top: int | None) -> Answer:
@@ -290,17 +297,23 @@ def _open(answer: Answer) -> None:
 
 
 def _summary(report: AddReport) -> str:
-    """What an add did, in one line: "2 books added, 5 unchanged: 40 pages (2 blank) in 1.3 s"."""
+    """What an add did, in one line: "books: 2 added, 5 unchanged; pages: 40 (2 blank); 1.3 s"."""
     counts = {
         "added": report.added,
         "changed": report.changed,
         "moved": report.moved,
         "unchanged": report.unchanged,
+        "copies": len(report.copies),
         "failed": len(report.failed),
     }
-    books = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to add"
-    blank = f" ({report.blank} blank)" if report.blank else ""
-    return f"books: {books}; pages: {report.pages}{blank}; {report.seconds:.1f} s"
+    books = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
+    blank = f" ({report.blank:,} blank)" if report.blank else ""
+    return f"books: {books}; pages: {report.pages:,}{blank}; {report.seconds:.1f} s"
+
+
+def _plain(value: object) -> str:
+    """What JSON has no word for: paths, times."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -1,12 +1,13 @@
 """The picture of an answer: the photo with the page outlined, beside the page that was found.
 
-`draw` makes it out of pixels alone; `Gallery` reads photo and page and writes the file.
+`draw` makes it out of pixels alone; `Gallery` reads photo and pages and writes the files.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from whichpage import photo as photos
 from whichpage import sources
 from whichpage.answers import NOT_FOUND
 from whichpage.errors import WhichpageError
+from whichpage.photo import Photo, decode
 from whichpage.terminal import printable
 from whichpage.types import Answer, Colour, Match
 
@@ -26,8 +27,10 @@ _CAPTION, _GAP, _FONT, _LINE = 44, 16, 22, 6
 _PAPER, _INK, _MISSING = (255, 255, 255), (34, 34, 34), (225, 225, 225)
 # Told apart by colour-blind people too (Okabe and Ito 2008); the first page found, the second, ...
 _COLOURS = ((0, 158, 115), (213, 94, 0), (0, 114, 178), (204, 121, 167))
-# Fonts that systems ship for Japanese, Chinese and Korean names; Pillow looks in the system's folders.
+# Pillow carries a font for ASCII alone. These are what systems ship; Pillow looks in their folders.
 _SYSTEM_FONTS = (
+    "DejaVuSans.ttf",
+    "Arial.ttf",
     "NotoSansCJK-Regular.ttc",
     "ヒラギノ角ゴシック W3.ttc",
     "Hiragino Sans GB.ttc",
@@ -38,6 +41,7 @@ _SYSTEM_FONTS = (
     "ipag.ttf",
     "unifont.otf",
 )
+_ELLIPSIS = "..."
 _UNSAFE = frozenset('<>:"/\\|?*')
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
@@ -67,11 +71,16 @@ class Gallery:
         return cls(folder)
 
     def save(self, answer: Answer, photo: Path | bytes) -> Path:
-        """Writes the picture of an answer and returns its path. Raises PhotoError, OSError."""
+        """Writes the picture of an answer and returns its path.
+
+        Raises:
+            PhotoError: the photo cannot be read (any more).
+            OSError: the picture cannot be written.
+        """
         found = [match for match in answer.matches if match.verified]
         pages = [(match, _page(match)) for match in found]
         path = self.folder / self._name(answer.photo)
-        draw(photos.decode(photo), pages).save(path, quality=88)
+        draw(decode(photo), pages).save(path, quality=88)
         return path
 
     def _name(self, photo: str) -> str:
@@ -102,10 +111,9 @@ def _page(match: Match) -> Colour | None:
         return None
 
 
-def draw(photo: Colour, pages: Sequence[tuple[Match, Colour | None]]) -> Image.Image:
+def draw(photo: Photo, pages: Sequence[tuple[Match, Colour | None]]) -> Image.Image:
     """The picture, RGB.
 
-    photo: (H, W, 3) uint8, as it was searched (after its EXIF turn).
     pages: the matches to show and each one's page, None where it could not be rendered.
     """
     panels = [_photo_panel(photo, [match for match, _ in pages])]
@@ -119,29 +127,32 @@ def draw(photo: Colour, pages: Sequence[tuple[Match, Colour | None]]) -> Image.I
     return picture
 
 
-def _photo_panel(photo: Colour, matches: Sequence[Match]) -> Image.Image:
-    scale = HEIGHT / photo.shape[0]
-    small = Image.fromarray(photo).resize(
-        (max(1, round(photo.shape[1] * scale)), HEIGHT), Image.Resampling.LANCZOS
-    )
-    pen = ImageDraw.Draw(small)
+def _photo_panel(photo: Photo, matches: Sequence[Match]) -> Image.Image:
+    image = _fit(photo.pixels)
+    # Corners are in the photo's own pixels, whose centres are whole numbers.
+    scale = HEIGHT / photo.height
+    pen = ImageDraw.Draw(image)
     for i, match in enumerate(matches):
-        # The first corner once more, so that the last joint is round like the others.
-        corners = [(float(x), float(y)) for x, y in (match.quad[[0, 1, 2, 3, 0]] + 0.5) * scale]
-        pen.line(corners, fill=_colour(i), width=_LINE, joint="curve")
+        corners = [(float(x), float(y)) for x, y in (match.quad + 0.5) * scale - 0.5]
+        # The first side once more, so that the last joint is round like the others.
+        pen.line(corners + corners[:2], fill=_colour(i), width=_LINE, joint="curve")
         # Which corner is the page's own top left, where the page lies turned.
-        x, y = corners[0]
-        pen.ellipse((x - 2 * _LINE, y - 2 * _LINE, x + 2 * _LINE, y + 2 * _LINE), fill=_colour(i))
-    return _captioned(small, "" if matches else NOT_FOUND)
+        pen.circle(corners[0], 2 * _LINE, fill=_colour(i))
+    return _captioned(image, "" if matches else NOT_FOUND)
+
+
+def _fit(pixels: Colour) -> Image.Image:
+    """The pixels at the picture's height; a strip of a photo may not make the picture endlessly wide."""
+    width = min(max(1, round(pixels.shape[1] * HEIGHT / pixels.shape[0])), 4 * HEIGHT)
+    return Image.fromarray(pixels).resize((width, HEIGHT), Image.Resampling.LANCZOS)
 
 
 def _page_panel(page: Colour | None, match: Match, colour: tuple[int, int, int]) -> Image.Image:
     if page is None:
         image = Image.new("RGB", (HEIGHT * 7 // 10, HEIGHT), _MISSING)
-        ImageDraw.Draw(image).text((_GAP, _GAP), "its file cannot be read", fill=_INK, font=_latin_font())
+        ImageDraw.Draw(image).text((_GAP, _GAP), "its file cannot be read", fill=_INK, font=_ascii_font())
     else:
-        size = (max(1, round(page.shape[1] * HEIGHT / page.shape[0])), HEIGHT)
-        image = Image.fromarray(page).resize(size, Image.Resampling.LANCZOS)
+        image = _fit(page)
     ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, HEIGHT - 1), outline=colour, width=_LINE)
     return _captioned(image, match.source.name, f"  page {match.page}  {match.confidence:.3f}")
 
@@ -157,7 +168,7 @@ def _captioned(image: Image.Image, name: str, rest: str = "") -> Image.Image:
     text = name + rest
     while font.getlength(text) > image.width and kept > 8:
         kept -= 1
-        text = f"{name[: kept // 2]}…{name[len(name) - kept // 2 :]}{rest}"
+        text = f"{name[: kept // 2]}{_ELLIPSIS}{name[len(name) - kept // 2 :]}{rest}"
     ImageDraw.Draw(panel).text((0, image.height + 8), text, fill=_INK, font=font)
     return panel
 
@@ -168,12 +179,14 @@ def _colour(number: int) -> tuple[int, int, int]:
 
 def _font_for(text: str) -> _Font:
     """The first font that has every character, else the one that Pillow carries."""
-    fonts = (_latin_font(), *_system_fonts()) if not text.isascii() else (_latin_font(),)
-    return next((font for font in fonts if all(_covers(font, c) for c in set(text))), fonts[0])
+    if text.isascii():
+        return _ascii_font()
+    fonts = _system_fonts()
+    return next((font for font in fonts if all(_covers(font, c) for c in set(text))), _ascii_font())
 
 
 @functools.cache
-def _latin_font() -> _Font:
+def _ascii_font() -> _Font:
     return ImageFont.load_default(_FONT)
 
 
@@ -196,13 +209,16 @@ def _covers(font: _Font, character: str) -> bool:
 
 
 def _without_uncovered(text: str, font: _Font) -> str:
-    """The text with each run of characters that the font lacks as one ellipsis."""
+    """The text as the font can write it: letters it lacks without their accents, else as an ellipsis."""
     if text.isascii():
         return text
-    shortened = ""
+    written = ""
     for character in text:
+        plain = unicodedata.normalize("NFKD", character)[0]
         if _covers(font, character):
-            shortened += character
-        elif not shortened.endswith("…"):
-            shortened += "…"
-    return shortened
+            written += character
+        elif plain.isascii():
+            written += plain
+        elif not written.endswith(_ELLIPSIS):
+            written += _ELLIPSIS
+    return written

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from whichpage.library import AddProgress
+    from whichpage.indexing import AddProgress
 
 _RIGHT = frozenset({"Page", "Pages", "Confidence"})
 
@@ -102,7 +102,7 @@ def add_progress() -> Iterator[Callable[[AddProgress], None] | None]:
             task,
             total=progress.pages_total,
             completed=progress.pages_done,
-            book=_cut(printable(_name(progress.book)), 28),
+            book=_cut(printable(progress.book.name), 28) if progress.book else "",
             speed=progress.pages_per_second,
             left=time_left(progress.seconds_left),
         )
@@ -129,10 +129,6 @@ def size(count: int) -> str:
             return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
-
-
-def _name(book: object) -> str:
-    return str(book).replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _cut(text: str, width: int) -> str:

@@ -1,0 +1,78 @@
+"""Dependencies point one way, and the installed core knows neither training nor PyTorch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import whichpage
+
+ROOT = Path(whichpage.__file__).parent
+
+# A module imports from lower floors only. A new module needs its place here.
+FLOORS = (
+    ("__init__", "types", "errors"),
+    ("files", "database", "encoder", "answers", "viewer"),
+    ("sources", "photo", "index", "catalog"),
+    ("adding", "verify"),
+    ("worker",),
+    ("pool",),
+    ("indexing",),
+    ("finding",),
+    ("library",),
+    ("terminal",),
+    ("pictures",),
+    ("cli",),
+    ("__main__",),
+)
+FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+CORE = sorted(ROOT.glob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it, `whichpage.` names in full."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports by relative name"
+            found.add(node.module or "")
+            if node.module == "whichpage":
+                found |= {f"whichpage.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_core_imports_point_down(path: Path) -> None:
+    assert path.stem in FLOOR, f"say in FLOORS where {path.name} belongs"
+    if path.stem == "__init__":
+        return  # it only names the homes of what it offers
+    for name in imported(path):
+        module = name.removeprefix("whichpage.").split(".")[0]
+        if name.startswith("whichpage.") and (ROOT / f"{module}.py").exists():
+            assert FLOOR[module] < FLOOR[path.stem], f"{path.stem} must not import {module}"
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_core_knows_no_training(path: Path) -> None:
+    banned = {"torch", "matplotlib", "onnx", "whichpage.training", "whichpage.benchmark"}
+    assert not {name for name in imported(path) if any((name + ".").startswith(b + ".") for b in banned)}
+
+
+def test_imports_are_seen() -> None:
+    """The walk above finds imports inside functions and of both forms, so that it can fail."""
+    assert {"whichpage.library", "whichpage.terminal", "click"} <= imported(ROOT / "cli.py")
+
+
+def test_version_loads_nothing_heavy() -> None:
+    program = "import sys; from whichpage.cli import run; run(['--version']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    version, modules = done.stdout.splitlines()
+    assert version == f"whichpage {whichpage.__version__}"
+    assert "whichpage.cli" in modules.split()
+    assert not {"numpy", "cv2", "onnxruntime", "faiss", "rich", "PIL"} & set(modules.split())

@@ -1,0 +1,270 @@
+"""What one adding process does to the catalogue: claims a book, writes its pages, finishes it.
+
+Every step is one transaction. A book is claimed in the name of an adder whose `Presence` shows that it
+lives, so two adders share the work and a killed adder's books are taken over.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from whichpage.catalog import Catalog
+from whichpage.database import Presence
+from whichpage.files import Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What reading a file told, before its pages are indexed."""
+
+    path: Path
+    stamp: Stamp
+    sha256: str
+    pages: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """A page as it is stored: with codes and a thumbnail, or blank, or in trouble.
+
+    codes: V x 32 bytes. thumbnail: an encoded grey image. trouble: why the page cannot be read.
+    """
+
+    number: int
+    codes: bytes | None = None
+    thumbnail: bytes | None = None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A content that needs no indexing: at the same place, at a new place, or in addition to another."""
+
+    what: Literal["unchanged", "moved", "changed", "copy"]
+    original: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A content that is being indexed just now, by this adder from another file or by another adder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A book claimed for indexing.
+
+    done: the page numbers that an interrupted adder has already written.
+    replaces: whether the file held another content before.
+    """
+
+    book: int
+    done: frozenset[int]
+    replaces: bool
+
+
+class Adder:
+    """One adding process; a context manager, at whose end its claims are given up.
+
+    model: the id of the model that makes the codes.
+    """
+
+    def __init__(self, catalog: Catalog, model: str) -> None:
+        self._catalog = catalog
+        self._database = catalog.database
+        self._model = model
+        self._presence = Presence(catalog.database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._presence.end()
+
+    def use_model(self) -> None:
+        """Makes sure that the library's codes are of this model, or will be.
+
+        Raises:
+            LibraryOutdated: they are of another.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE meta SET value = ? WHERE key = 'model' AND value IS NULL", (self._model,)
+            )
+            self._catalog.require_model(self._model)
+
+    def renew(self) -> list[Path]:
+        """Forgets all pages, so that they are indexed anew by this model; returns the books' files."""
+        with self._database.transaction() as connection:
+            files = connection.execute("SELECT path FROM file ORDER BY id").fetchall()
+            sources = connection.execute("SELECT source FROM book WHERE NOT complete ORDER BY id").fetchall()
+            connection.execute("DELETE FROM page")
+            connection.execute(
+                "UPDATE book SET complete = 0, owner = NULL, source = COALESCE("
+                "(SELECT path FROM file WHERE file.book = book.id ORDER BY file.id LIMIT 1), source)"
+            )
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'model'", (self._model,))
+            _changed(connection)
+        return [Path(os.fsdecode(path)) for (path,) in dict.fromkeys(files + sources)]
+
+    def settle(self, content: Content) -> Known | Busy | Work:
+        """Decides what a file's content means to the library; claims the book when it is to be indexed.
+
+        Raises:
+            LibraryOutdated: another process has renewed the library for another model.
+        """
+        path = os.fsencode(content.path)
+        with self._database.transaction() as connection:
+            self._catalog.require_model(self._model)
+            row = connection.execute(
+                "SELECT id, complete, owner FROM book WHERE sha256 = ?", (content.sha256,)
+            ).fetchone()
+            before = connection.execute(
+                "SELECT file.book, complete FROM file JOIN book ON book.id = file.book WHERE path = ?",
+                (path,),
+            ).fetchone()
+            replaces = before is not None and (row is None or before[0] != row[0])
+            self._forget_unfinished(connection, path, content.sha256)
+            if row is None:
+                return Work(_claim(connection, content, self._presence.name), frozenset(), replaces)
+            book, complete, owner = row
+            if complete:
+                return _place(connection, book, content, replaces=replaces)
+            if owner is not None and self._presence.lives(owner):
+                return Busy()
+            connection.execute(
+                "UPDATE book SET owner = ?, source = ?, pages = ?, title = ? WHERE id = ?",
+                (self._presence.name, path, content.pages, content.title, book),
+            )
+            done = connection.execute("SELECT number FROM page WHERE book = ?", (book,)).fetchall()
+            return Work(book, frozenset(number for (number,) in done), replaces)
+
+    def write(self, book: int, rows: Sequence[PageRow]) -> bool:
+        """Writes a chunk of a claimed book's pages; False when the book was removed in the meantime."""
+        with self._database.transaction() as connection:
+            if not self._owns(connection, book):
+                return False
+            for row in rows:
+                blank = row.codes is None and row.trouble is None
+                page = connection.execute(
+                    "INSERT INTO page (book, number, blank, trouble, codes) VALUES (?, ?, ?, ?, ?)",
+                    (book, row.number, blank, row.trouble, row.codes),
+                ).lastrowid
+                if row.codes is not None:
+                    connection.execute("INSERT INTO thumbnail VALUES (?, ?)", (page, row.thumbnail))
+        return True
+
+    def troubles(self, book: int) -> list[str]:
+        """Why pages of the book cannot be read, in page order."""
+        rows = self._database.query(
+            "SELECT trouble FROM page WHERE book = ? AND trouble IS NOT NULL ORDER BY number", (book,)
+        )
+        return [trouble for (trouble,) in rows]
+
+    def finish(self, book: int, content: Content) -> bool:
+        """Makes a book whose pages are all written complete, in place of what its file held before.
+
+        False when the book was removed in the meantime.
+        """
+        with self._database.transaction() as connection:
+            if not self._owns(connection, book):
+                return False
+            connection.execute(
+                "UPDATE book SET complete = 1, owner = NULL, added = ? WHERE id = ?", (time.time(), book)
+            )
+            _note_file(connection, book, content)
+            _changed(connection)
+        return True
+
+    def abandon(self, book: int) -> None:
+        """Takes back a claimed book that cannot be indexed, with the pages that were written."""
+        with self._database.transaction() as connection:
+            if self._owns(connection, book):
+                connection.execute("DELETE FROM book WHERE id = ?", (book,))
+
+    def sweep(self) -> None:
+        """Removes replaced contents, and the copies and half-read files that are gone."""
+        with self._database.transaction() as connection:
+            shared = connection.execute(
+                "SELECT id, book, path FROM file"
+                " WHERE book IN (SELECT book FROM file GROUP BY book HAVING COUNT(*) > 1)"
+            ).fetchall()
+            there = {book for _, book, path in shared if _exists(path)}
+            for file, book, path in shared:
+                if book in there and not _exists(path):
+                    connection.execute("DELETE FROM file WHERE id = ?", (file,))
+            unfinished = connection.execute(
+                "SELECT id, source, owner FROM book WHERE NOT complete"
+            ).fetchall()
+            for book, source, owner in unfinished:
+                if not _exists(source) and not (owner and self._presence.lives(owner)):
+                    connection.execute("DELETE FROM book WHERE id = ?", (book,))
+            connection.execute("DELETE FROM book WHERE complete AND id NOT IN (SELECT book FROM file)")
+        self._database.shrink()
+
+    def _owns(self, connection: sqlite3.Connection, book: int) -> bool:
+        owner = connection.execute("SELECT owner FROM book WHERE id = ?", (book,)).fetchone()
+        return owner is not None and owner[0] == self._presence.name
+
+    def _forget_unfinished(self, connection: sqlite3.Connection, path: bytes, sha256: str) -> None:
+        """Drops what was begun from this path when the file held something else."""
+        rows = connection.execute(
+            "SELECT id, owner FROM book WHERE NOT complete AND source = ? AND sha256 != ?", (path, sha256)
+        ).fetchall()
+        for book, owner in rows:
+            if owner is None or not self._presence.lives(owner):
+                connection.execute("DELETE FROM book WHERE id = ?", (book,))
+
+
+def _claim(connection: sqlite3.Connection, content: Content, owner: str) -> int:
+    book = connection.execute(
+        "INSERT INTO book (sha256, pages, title, source, owner, added) VALUES (?, ?, ?, ?, ?, ?)",
+        (content.sha256, content.pages, content.title, os.fsencode(content.path), owner, time.time()),
+    ).lastrowid
+    assert book is not None  # an INSERT has just set it
+    return book
+
+
+def _place(connection: sqlite3.Connection, book: int, content: Content, *, replaces: bool) -> Known:
+    """Notes that a complete book's content lies at a path."""
+    path = os.fsencode(content.path)
+    files = connection.execute("SELECT id, path FROM file WHERE book = ? ORDER BY id", (book,)).fetchall()
+    if any(known == path for _, known in files):
+        what: Literal["unchanged", "moved", "changed", "copy"] = "unchanged"
+    elif replaces:
+        what = "changed"
+    else:
+        gone = [file for file, known in files if not _exists(known)]
+        what = "copy" if files and not gone else "moved"
+        if gone:
+            connection.execute("UPDATE file SET path = ? WHERE id = ?", (path, gone[0]))
+    _note_file(connection, book, content)
+    if what in ("moved", "changed"):
+        _changed(connection)
+    original = next((known for _, known in files if known != path), path)
+    return Known(what, Path(os.fsdecode(original)))
+
+
+def _note_file(connection: sqlite3.Connection, book: int, content: Content) -> None:
+    connection.execute(
+        "INSERT INTO file (path, book, size, mtime_ns) VALUES (?, ?, ?, ?) ON CONFLICT (path)"
+        " DO UPDATE SET book = excluded.book, size = excluded.size, mtime_ns = excluded.mtime_ns",
+        (os.fsencode(content.path), book, content.stamp.size, content.stamp.mtime_ns),
+    )
+
+
+def _changed(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+
+
+def _exists(path: bytes) -> bool:
+    try:
+        return Path(os.fsdecode(path)).exists()
+    except OSError:  # in a folder that may not be read: not known to be gone
+        return True

@@ -1,0 +1,353 @@
+"""The catalogue: which books the library knows, their pages, codes and thumbnails. The truth on disk.
+
+A book is a content (its SHA-256), a file is a place where that content lies. A book's pages are written
+chunk by chunk; they can be found once all are there (the book is complete) and a file of it is known.
+`adding` is the half that writes new books.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.database import FORMAT, Database
+from whichpage.errors import BookNotFound, LibraryError, LibraryOutdated, SourceError
+from whichpage.files import Stamp, absolute, stamp
+from whichpage.types import CODE_BYTES, VIEWS, Grey, Page
+
+PAGE_CODE_BYTES = len(VIEWS) * CODE_BYTES
+
+# A complete book that no file holds any more waits to be recognised elsewhere or swept away.
+_LIVE = "book.complete AND book.id IN (SELECT book FROM file)"
+# SQLite takes a limited number of values in one statement.
+_VALUES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A book of the library.
+
+    path: the file or folder that answers name; where several hold the same content, the first.
+    pages, blank, unreadable: how many pages it has, and how many of them are empty or could not be read.
+    done: pages that are indexed; fewer than `pages` while it is unfinished.
+    copies: other places of the same content.
+    """
+
+    id: int
+    path: Path
+    title: str
+    pages: int
+    done: int
+    blank: int
+    unreadable: int
+    state: Literal["complete", "unfinished"]
+    size: int
+    added: datetime
+    copies: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryInfo:
+    """What a library is made of.
+
+    pages, blank, unreadable: of the complete books.
+    bytes: of its folder on disk.
+    model: the id of the model that made its codes; None while it is empty.
+    """
+
+    path: Path
+    books: int
+    unfinished: int
+    copies: int
+    pages: int
+    blank: int
+    unreadable: int
+    bytes: int
+    model: str | None
+    format: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `check` found.
+
+    damage: what is wrong inside the library, a sentence each; empty when it is whole.
+    missing: files of books that are gone. changed: those that differ from what was indexed.
+    unfinished: books whose indexing was interrupted.
+    """
+
+    books: int
+    pages: int
+    damage: tuple[str, ...] = ()
+    missing: tuple[Path, ...] = ()
+    changed: tuple[Path, ...] = ()
+    unfinished: tuple[Path, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the library itself is in order, whatever became of the files."""
+        return not self.damage
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that is amiss, a sentence each."""
+        return (
+            *self.damage,
+            *(f"{path}: the file is gone" for path in self.missing),
+            *(f"{path}: the file has changed; add it again" for path in self.changed),
+            *(f"{path}: not finished; add it again" for path in self.unfinished),
+        )
+
+
+class Catalog:
+    """The catalogue of one library; threads may share it. A context manager."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool = False) -> Self:
+        """Opens the library in a folder; see `Database.open` for what it raises."""
+        return cls(Database.open(folder, create=create))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def model(self) -> str | None:
+        """The id of the model that made the codes; None while the library is empty."""
+        model: str | None = self._one("SELECT value FROM meta WHERE key = 'model'")
+        return model
+
+    def require_model(self, model: str) -> None:
+        """Makes sure that the codes are of this model.
+
+        Raises:
+            LibraryOutdated: they are of another.
+        """
+        found = self.model()
+        if found is not None and found != model:
+            raise LibraryOutdated(
+                f"the library at {self.database.folder} was made with model {found}, this is model {model}:"
+                " renew it with `whichpage add --renew`"
+            )
+
+    def generation(self) -> int:
+        """A number that changes whenever `codes` would."""
+        generation: int = self._one("SELECT value FROM meta WHERE key = 'generation'")
+        return generation
+
+    def codes(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """The pages that can be found: those of live books that are neither blank nor unreadable.
+
+        Returns:
+            page_ids: (N,) int64, ascending.
+            bits: (N, V, 32) uint8, packed codes, a view each.
+        """
+        rows = self.database.query(
+            f"SELECT page.id, page.codes FROM page JOIN book ON book.id = page.book"
+            f" WHERE {_LIVE} AND page.codes IS NOT NULL ORDER BY page.id"
+        )
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        bits = np.frombuffer(b"".join(row[1] for row in rows), np.uint8)
+        return ids, bits.reshape(len(rows), len(VIEWS), CODE_BYTES)
+
+    def pages(self, page_ids: Sequence[int]) -> list[Page]:
+        """Where the pages are, in the order asked; a book in several places answers with the first.
+
+        Raises:
+            LibraryError: one of them was removed in the meantime.
+        """
+        rows = self._by_page(
+            "SELECT page.id, page.book, page.number,"
+            " (SELECT path FROM file WHERE file.book = page.book ORDER BY file.id LIMIT 1) FROM page"
+            " WHERE page.id IN ({})",
+            page_ids,
+        )
+        return [Page(id, book, _path(path), number) for id, book, number, path in rows]
+
+    def thumbnails(self, page_ids: Sequence[int]) -> list[Grey]:
+        """The pages' thumbnails, (H, W) uint8 each, in the order asked.
+
+        Raises:
+            LibraryError: one of them was removed in the meantime, or is damaged.
+        """
+        # Here and not above: only finding needs it, and it is slow to import.
+        import cv2
+
+        greys = []
+        for page, image in self._by_page("SELECT page, image FROM thumbnail WHERE page IN ({})", page_ids):
+            grey = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE)
+            if grey is None:
+                raise LibraryError(f"the library at {self.database.folder} is damaged: thumbnail {page}")
+            greys.append(grey.astype(np.uint8, copy=False))
+        return greys
+
+    def books(self) -> list[Book]:
+        """All books, sorted by path."""
+        files: dict[int, list[tuple[Path, int]]] = {}
+        for book, path, size in self.database.query("SELECT book, path, size FROM file ORDER BY id"):
+            files.setdefault(book, []).append((_path(path), size))
+        rows = self.database.query(
+            "SELECT book.id, source, title, pages, complete, added,"
+            " COUNT(page.id), TOTAL(blank), COUNT(trouble)"
+            " FROM book LEFT JOIN page ON page.book = book.id GROUP BY book.id"
+        )
+        books = []
+        for id, source, title, pages, complete, added, done, blank, unreadable in rows:
+            places = files.get(id, [])
+            if complete and not places:
+                continue
+            path, size = places[0] if complete else (_path(source), 0)
+            books.append(
+                Book(
+                    id=id,
+                    path=path,
+                    title=title,
+                    pages=pages,
+                    done=done,
+                    blank=int(blank),
+                    unreadable=unreadable,
+                    state="complete" if complete else "unfinished",
+                    size=size,
+                    added=datetime.fromtimestamp(added, UTC),
+                    copies=tuple(copy for copy, _ in places[1:]) if complete else (),
+                )
+            )
+        return sorted(books, key=lambda book: os.fsencode(book.path))
+
+    def info(self) -> LibraryInfo:
+        """Counts and sizes."""
+        books = self.books()
+        complete = [book for book in books if book.state == "complete"]
+        folder = self.database.folder
+        return LibraryInfo(
+            path=folder,
+            books=len(complete),
+            unfinished=len(books) - len(complete),
+            copies=sum(len(book.copies) for book in complete),
+            pages=sum(book.pages for book in complete),
+            blank=sum(book.blank for book in complete),
+            unreadable=sum(book.unreadable for book in complete),
+            bytes=sum(file.stat().st_size for file in folder.glob("*") if file.is_file()),
+            model=self.model(),
+            format=FORMAT,
+        )
+
+    def known(self) -> dict[Path, Stamp]:
+        """The files of complete books, as they were when they were last read."""
+        rows = self.database.query(
+            "SELECT path, size, mtime_ns FROM file JOIN book ON book.id = file.book WHERE complete"
+        )
+        return {_path(path): Stamp(size, mtime_ns) for path, size, mtime_ns in rows}
+
+    def remove(self, name: str) -> Book:
+        """Removes a book with all its pages; its files are left alone.
+
+        name: a path, else the name of a file with or without its suffix, else the book's title.
+
+        Raises:
+            BookNotFound: no book has the name.
+            LibraryError: several have it.
+        """
+        book = self._named(name)
+        with self.database.transaction() as connection:
+            connection.execute("DELETE FROM book WHERE id = ?", (book.id,))
+            connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+        self.database.shrink()
+        return book
+
+    def check(self) -> CheckReport:
+        """Looks for damage inside the library and for files that are gone or changed."""
+        books = self.books()
+        missing, changed = self._strayed()
+        return CheckReport(
+            books=len(books),
+            pages=sum(book.done for book in books),
+            damage=tuple(self._damage()),
+            missing=tuple(missing),
+            changed=tuple(changed),
+            unfinished=tuple(book.path for book in books if book.state == "unfinished"),
+        )
+
+    def _strayed(self) -> tuple[list[Path], list[Path]]:
+        missing, changed = [], []
+        for path, known in sorted(self.known().items(), key=lambda item: os.fsencode(item[0])):
+            try:
+                if stamp(path) != known:
+                    changed.append(path)
+            except SourceError:
+                missing.append(path)
+        return missing, changed
+
+    def _damage(self) -> Iterator[str]:
+        for (line,) in self.database.query("PRAGMA integrity_check(20)"):
+            if line != "ok":
+                yield f"the file {self.database.path.name} is damaged: {line}"
+        if self.database.query("PRAGMA foreign_key_check"):
+            yield "rows refer to others that are not there"
+        short = (
+            "SELECT source, pages, COUNT(page.id), COALESCE(MIN(number), 1), COALESCE(MAX(number), pages)"
+            " FROM book LEFT JOIN page ON page.book = book.id WHERE complete GROUP BY book.id"
+            " HAVING COUNT(page.id) != pages OR MIN(number) != 1 OR MAX(number) != pages"
+        )
+        for source, pages, count, first, last in self.database.query(short):
+            yield f"{_path(source)}: {count} of {pages} pages are there, numbered {first} to {last}"
+        checks = {
+            "pages have a code of the wrong length": f"LENGTH(codes) != {PAGE_CODE_BYTES}",
+            "pages lack their thumbnail": "codes IS NOT NULL AND id NOT IN (SELECT page FROM thumbnail)",
+            "thumbnails are of blank pages": "codes IS NULL AND id IN (SELECT page FROM thumbnail)",
+        }
+        for sentence, condition in checks.items():
+            if count := self._one(f"SELECT COUNT(*) FROM page WHERE {condition}"):
+                yield f"{count} {sentence}"
+
+    def _named(self, name: str) -> Book:
+        books = self.books()
+        path = absolute(Path(name))
+        tests: tuple[Callable[[Book], bool], ...] = (
+            lambda book: path == book.path or path in book.copies,
+            lambda book: name in (book.path.name, book.path.stem),
+            lambda book: name == book.title,
+        )
+        for test in tests:
+            found = [book for book in books if test(book)]
+            if len(found) > 1:
+                raise LibraryError(f"{len(found)} books are called {name}; name one by its path")
+            if found:
+                return found[0]
+        raise BookNotFound(f"no book of the library is called {name}")
+
+    def _by_page(self, sql: str, page_ids: Sequence[int]) -> list[tuple[Any, ...]]:
+        """The rows of `sql`, first column the page id, in the order of `page_ids`."""
+        ids = [int(id) for id in page_ids]
+        rows: dict[int, tuple[Any, ...]] = {}
+        for start in range(0, len(ids), _VALUES):
+            some = ids[start : start + _VALUES]
+            rows.update(
+                (row[0], row) for row in self.database.query(sql.format(",".join("?" * len(some))), some)
+            )
+        missing = [id for id in ids if id not in rows]
+        if missing:
+            raise LibraryError("the library was changed while it was searched; search again")
+        return [rows[id] for id in ids]
+
+    def _one(self, sql: str) -> Any:
+        return self.database.query(sql)[0][0]
+
+
+def _path(blob: bytes) -> Path:
+    return Path(os.fsdecode(blob))

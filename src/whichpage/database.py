@@ -1,0 +1,237 @@
+"""The SQLite file of a library: its schema, its connections, and who is adding to it.
+
+Write-ahead logging lets one process search while another adds; every change is one transaction, so a
+process may be killed at any moment. `catalog` says what the tables mean.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from whichpage.errors import LibraryError, LibraryNotFound, LibraryOutdated
+
+FILE_NAME = "library.sqlite"
+FORMAT = 1
+
+_BUSY_SECONDS = 60.0
+# book.source: where a book is read from until it is complete; file: where a complete book lies.
+# AUTOINCREMENT: a process that searches keeps page ids, which must not come to mean other pages.
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE book (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sha256 TEXT NOT NULL UNIQUE,
+    pages INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    source BLOB NOT NULL,
+    complete INTEGER NOT NULL DEFAULT 0,
+    owner TEXT,
+    added REAL NOT NULL
+);
+CREATE TABLE file (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    path BLOB NOT NULL UNIQUE,
+    book INTEGER NOT NULL REFERENCES book ON DELETE CASCADE,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL
+);
+CREATE INDEX file_book ON file (book);
+CREATE TABLE page (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    book INTEGER NOT NULL REFERENCES book ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    blank INTEGER NOT NULL,
+    trouble TEXT,
+    codes BLOB,
+    UNIQUE (book, number),
+    CHECK ((codes IS NULL) = (blank OR trouble IS NOT NULL))
+);
+CREATE TABLE thumbnail (
+    page INTEGER PRIMARY KEY REFERENCES page ON DELETE CASCADE,
+    image BLOB NOT NULL
+);
+"""
+
+
+class Database:
+    """Connections to a library's file, one a thread; `query` reads, `transaction` changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / FILE_NAME
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool) -> Database:
+        """Opens the library in a folder; with `create`, makes both where there are none.
+
+        Raises:
+            LibraryNotFound: there is none, and `create` is false.
+            LibraryOutdated: it is of another format.
+            LibraryError: the file is damaged, no library, or cannot be written.
+        """
+        database = cls(folder)
+        if not create and not database.path.is_file():
+            raise LibraryNotFound(f"there is no library at {folder}; `whichpage add` makes one")
+        if create:
+            database._create()
+        database._check_format()
+        return database
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement that reads."""
+        with self._errors():
+            return self._connection().execute(sql, values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Changes in here are made together or not at all; one process at a time is in one."""
+        with self._errors():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def shrink(self) -> None:
+        """Gives the space of removed rows back to the disk; without effect while others use the library."""
+        with suppress(sqlite3.OperationalError):
+            self._connection().execute("PRAGMA incremental_vacuum").fetchall()
+
+    def close(self) -> None:
+        """Closes the connections of all threads."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+            self._local = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            # Each thread has its own; only close() reaches those of other threads.
+            connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._local.connection = connection
+            with self._lock:
+                self._open.append(connection)
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _create(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryError(f"no library can be made at {self.folder}: {error.strerror}") from None
+        if self.query("SELECT 1 FROM sqlite_master"):
+            return
+        with self._errors():
+            # Before the first table; without effect where another process has just made the library.
+            self._connection().execute("PRAGMA auto_vacuum = INCREMENTAL")
+            self._write_ahead()
+        with self.transaction() as connection:
+            if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                return
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.executemany(
+                "INSERT INTO meta VALUES (?, ?)", [("format", FORMAT), ("generation", 0), ("model", None)]
+            )
+
+    def _write_ahead(self) -> None:
+        # Two processes that make a library at once may each see it locked: SQLite does not wait here.
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._connection().execute("PRAGMA journal_mode = WAL").fetchall()
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def _check_format(self) -> None:
+        try:
+            found = self._connection().execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise LibraryError(f"the library at {self.folder} cannot be opened: {error}") from None
+            found = None
+        except sqlite3.DatabaseError:
+            raise LibraryError(f"{self.path} is damaged, or no whichpage library") from None
+        if found is None:
+            raise LibraryError(f"{self.path} is no whichpage library")
+        if found[0] != FORMAT:
+            raise LibraryOutdated(
+                f"the library at {self.folder} has format {found[0]}, this whichpage writes {FORMAT}:"
+                " remove the folder and add the books again"
+            )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise LibraryError(f"the library at {self.folder} cannot be used: {error}") from error
+
+
+class Presence:
+    """Shows other processes that an adder lives, without clocks: a lock that ends with the process.
+
+    The lock is SQLite's own, on an empty file beside the library, so it works wherever SQLite does and the
+    system gives it back when the process ends, however it ends.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.name = secrets.token_hex(8)
+        # Inside a transaction, so that nobody takes the new file for a dead adder's before it is locked.
+        with database.transaction():
+            for old in database.folder.glob("adding-*.lock"):
+                if not _locked(old):
+                    _unlink(old)
+            self._lock = sqlite3.connect(self._path(self.name), isolation_level=None, check_same_thread=False)
+            self._lock.execute("BEGIN EXCLUSIVE")
+
+    def lives(self, name: str) -> bool:
+        """Whether the adder of this name is still running."""
+        return name == self.name or _locked(self._path(name))
+
+    def end(self) -> None:
+        """Leaves: what this adder had claimed is free."""
+        self._lock.close()
+        _unlink(self._path(self.name))
+
+    def _path(self, name: str) -> Path:
+        return self._database.folder / f"adding-{name}.lock"
+
+
+def _locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
+            lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        return True
+    return False
+
+
+def _unlink(path: Path) -> None:
+    # Windows keeps a file that another process has open; the next adder removes it.
+    with suppress(OSError):
+        path.unlink()

@@ -1,0 +1,138 @@
+"""The library: add books to it, find the page that a photo shows, look after it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from whichpage.adding import Adder
+from whichpage.catalog import Book, Catalog, CheckReport, LibraryInfo
+from whichpage.files import absolute, scan
+from whichpage.indexing import AddProgress, AddReport, Indexing
+from whichpage.pool import Pool
+from whichpage.worker import Setup
+
+__all__ = ["AddProgress", "AddReport", "Book", "CheckReport", "Library", "LibraryInfo", "default_path"]
+
+# What a worker may allocate, and how long it may take over one page, before it is killed.
+WORKER_MEMORY = 800 << 20
+WORKER_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Library:
+    """A library of books on disk; a context manager.
+
+    Threads may share one; processes open their own, and see each other's changes.
+    """
+
+    def __init__(self, catalog: Catalog, *, model: Path | None = None) -> None:
+        self._catalog = catalog
+        self._model = model
+
+    @classmethod
+    def open(cls, path: Path | str | None = None, *, model: Path | None = None, create: bool = False) -> Self:
+        """Opens a library.
+
+        Args:
+            path: its folder; None for the one that `default_path` names.
+            model: an encoder to use instead of the one that ships with whichpage.
+            create: make an empty library where there is none.
+
+        Raises:
+            LibraryNotFound: there is none, and `create` is false.
+            LibraryOutdated: it is of another format; of another model, only adding and finding mind.
+            LibraryError: it is damaged, or the folder cannot be used.
+        """
+        folder = absolute(Path(path)) if path is not None else default_path()
+        return cls(Catalog.open(folder, create=create), model=model)
+
+    def add(
+        self,
+        *paths: Path | str,
+        workers: int | None = None,
+        renew: bool = False,
+        progress: Callable[[AddProgress], None] | None = None,
+    ) -> AddReport:
+        """Indexes PDFs, CBZ/ZIP archives of images, folders of images and images; folders are walked.
+
+        What is known is skipped, what was interrupted goes on: stop this at any moment, even by killing
+        the process, and call it again. Files that cannot be indexed are in the report, not raised.
+
+        Args:
+            paths: files and folders.
+            workers: processes that read and encode; None for one a core.
+            renew: index all books of the library anew, as after a change of the model.
+            progress: called after every few pages.
+
+        Raises:
+            LibraryOutdated: the library was made with another model, and `renew` is false.
+            LibraryError: it cannot be written.
+            ModelError: the encoder cannot be loaded.
+        """
+        # Here and not above: listing books must not load ONNX Runtime.
+        from whichpage.encoder import model_id
+
+        setup = Setup("whichpage.encoder:Encoder.load", self._model, WORKER_MEMORY)
+        places = [Path(path) for path in paths]
+        with (
+            Adder(self._catalog, model_id(self._model)) as adder,
+            Pool(setup, size=workers or os.cpu_count() or 1, seconds=WORKER_SECONDS) as pool,
+        ):
+            if renew:
+                places += adder.renew()
+            adder.use_model()
+            report = Indexing(adder, pool, progress).run(scan(places), self._catalog.known())
+            adder.sweep()
+        _log.info("%d pages in %.1f s", report.pages, report.seconds)
+        return report
+
+    def books(self) -> list[Book]:
+        """All books, sorted by path; those whose indexing was interrupted as well."""
+        return self._catalog.books()
+
+    def info(self) -> LibraryInfo:
+        """Where the library is, what it holds, how large it is and which model made it."""
+        return self._catalog.info()
+
+    def remove(self, book: str) -> Book:
+        """Removes a book; its files are left alone.
+
+        Args:
+            book: its path, else its file's name with or without the suffix, else its title.
+
+        Raises:
+            BookNotFound: no book has the name.
+            LibraryError: several have it.
+        """
+        return self._catalog.remove(book)
+
+    def check(self) -> CheckReport:
+        """Looks whether the library is whole, and the books' files are still there and unchanged."""
+        return self._catalog.check()
+
+    def close(self) -> None:
+        """Closes the library's files."""
+        self._catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def default_path() -> Path:
+    """The folder in WHICHPAGE_LIBRARY, else where the platform keeps user data."""
+    if named := os.environ.get("WHICHPAGE_LIBRARY"):
+        return absolute(Path(named))
+    import platformdirs
+
+    return platformdirs.user_data_path("whichpage", appauthor=False)

@@ -1,0 +1,392 @@
+"""Opens a book (PDF, archive of images, folder of images, image) and renders its pages one at a time.
+
+Never a whole book in memory. What cannot be read is a `SourceError`; the C libraries underneath may
+still crash, hang or ask for much memory on hostile input, so indexing runs this in worker processes.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Self
+
+import cv2
+import numpy as np
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+from numpy.typing import NDArray
+from pi_heif import HeifImageFile
+from PIL import Image
+
+from whichpage.errors import SourceError
+from whichpage.files import IMAGE_SUFFIXES, hidden, image_files, kind_of, natural_key, open_regular
+from whichpage.types import Colour, Grey, PageImage
+
+# A thumbnail keeps this many pixels (480 x 336); a page is rendered at twice its sides, then halved,
+# which keeps thin strokes and is the fast case of area interpolation.
+THUMBNAIL_PIXELS = 480 * 336
+RENDER_PIXELS = 4 * THUMBNAIL_PIXELS
+
+# No book has more pages, no scan more pixels (A3 at 600 dpi has 70 million); more is an attack or a mistake.
+MAX_PAGES = 50_000
+MAX_PIXELS = 100_000_000
+MAX_ENTRY_BYTES = 128 << 20
+# Strips thousands of times longer than wide would otherwise be rendered as long as their area allows.
+_MAX_SIDE = 6_000
+_MAX_TITLE = 200
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+_PDF_REASONS = {
+    pdfium_c.FPDF_ERR_PASSWORD: "is encrypted",
+    pdfium_c.FPDF_ERR_SECURITY: "is encrypted in a way that cannot be read",
+    pdfium_c.FPDF_ERR_SUCCESS: "has no pages",
+}
+
+
+class NoBook(SourceError):
+    """A file that is in order, but nothing to read in it: an archive of other things than images."""
+
+
+class Source(ABC):
+    """An open book; a context manager.
+
+    path: the file or folder.
+    pages: how many pages it has, at least one.
+    title: what the book calls itself, "" where it does not.
+    """
+
+    path: Path
+    pages: int
+    title: str = ""
+
+    @abstractmethod
+    def render(self, number: int, *, pixels: int = RENDER_PIXELS) -> PageImage:
+        """The page `number` (1-based) at its own aspect.
+
+        pixels: area of a rendered PDF page, upper limit of that of an image, which is never enlarged.
+
+        Raises:
+            SourceError: this page cannot be read; others may.
+        """
+
+    @abstractmethod
+    def render_colour(self, number: int, *, long_side: int) -> Colour:
+        """The page `number` (1-based) as (H, W, 3) uint8 RGB, the longer side at most `long_side` pixels."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives the file back."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_source(path: Path) -> Source:
+    """Opens a book by what it contains, whatever its name.
+
+    Raises:
+        SourceError: it is missing, damaged, encrypted, empty, enormous or no book at all.
+    """
+    kind = kind_of(path)
+    if kind == "pdf":
+        return PdfSource(path)
+    if kind == "archive":
+        return _open_archive(path)
+    if kind == "folder":
+        return _open_folder(path)
+    if kind == "image":
+        return _open_image(path)
+    with open_regular(path) as file:
+        empty = not file.read(1)
+    raise SourceError(path, "is empty" if empty else _not_really(path))
+
+
+def render_colour(path: Path, page: int, *, long_side: int) -> Colour:
+    """One page of a book for a picture: (H, W, 3) uint8 RGB; see `Source.render_colour`."""
+    with open_source(path) as source:
+        return source.render_colour(page, long_side=long_side)
+
+
+def thumbnail(grey: Grey) -> Grey:
+    """The page (H, W) uint8 reduced to about `THUMBNAIL_PIXELS` pixels at its own aspect."""
+    height, width = grey.shape
+    scale = math.sqrt(THUMBNAIL_PIXELS / (height * width))
+    if scale >= 1:
+        return grey
+    if abs(scale - 0.5) < 0.01 and min(height, width) > 1:
+        # An odd last row or column is given up: exactly half the sides is several times faster.
+        even = grey[: height // 2 * 2, : width // 2 * 2]
+        return _resized(even, width // 2, height // 2)
+    return _resized(grey, max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+class PdfSource(Source):
+    """A PDF through PDFium."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._document = pdfium.PdfDocument(path)
+        except pdfium.PdfiumError as error:
+            reason = _PDF_REASONS.get(error.err_code, "is damaged, or no PDF at all")
+            raise SourceError(path, reason) from None
+        self.pages = len(self._document)
+        if self.pages > MAX_PAGES:
+            self.close()
+            raise SourceError(path, f"claims {self.pages:,} pages, more than {MAX_PAGES:,}")
+        self.title = _tidy(self._document.get_metadata_value("Title"))
+        with suppress(pdfium.PdfiumError):
+            self._document.init_forms()  # what was filled into a form is printed too
+
+    def render(self, number: int, *, pixels: int = RENDER_PIXELS) -> PageImage:
+        def scale(width: float, height: float) -> float:
+            return min(math.sqrt(pixels / width / height), _MAX_SIDE / max(width, height))
+
+        grey = self._bitmap(number, scale, grayscale=True)
+        return PageImage(number, grey.reshape(grey.shape[:2]))
+
+    def render_colour(self, number: int, *, long_side: int) -> Colour:
+        rgb = self._bitmap(number, lambda width, height: long_side / max(width, height), rev_byteorder=True)
+        return np.ascontiguousarray(rgb[:, :, :3])
+
+    def close(self) -> None:
+        self._document.close()
+
+    def _bitmap(
+        self, number: int, scale: Callable[[float, float], float], **options: bool
+    ) -> NDArray[np.uint8]:
+        try:
+            page = self._document[number - 1]
+            try:
+                width, height = page.get_size()
+                # Written so that a NaN is refused as well.
+                if not (0 < width < math.inf and 0 < height < math.inf):
+                    raise SourceError(self.path, f"page {number} has no area")
+                bitmap = page.render(scale=scale(width, height), **options)
+                pixels: NDArray[np.uint8] = bitmap.to_numpy().copy()
+                bitmap.close()
+                return pixels
+            finally:
+                page.close()
+        except (pdfium.PdfiumError, ValueError, OverflowError, IndexError):
+            raise SourceError(self.path, f"page {number} is damaged") from None
+        except MemoryError:
+            raise SourceError(self.path, f"page {number} needs too much memory") from None
+
+
+class ImagesSource(Source):
+    """Images in an order: of a folder, of an archive, or the frames of one file.
+
+    frames: a page each: the image's name and the frame in it.
+    open_image: opens the image of that name.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        frames: list[tuple[str, int]],
+        open_image: Callable[[str], BinaryIO],
+        *,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        if not frames:
+            close()
+            raise SourceError(path, "has no pages")
+        self.path = path
+        self.pages = len(frames)
+        self._frames = frames
+        self._open_image = open_image
+        self._close = close
+
+    def render(self, number: int, *, pixels: int = RENDER_PIXELS) -> PageImage:
+        def fit(width: int, height: int) -> float:
+            return min(math.sqrt(pixels / width / height), _MAX_SIDE / max(width, height))
+
+        return PageImage(number, self._image(number, fit, mode="L"))
+
+    def render_colour(self, number: int, *, long_side: int) -> Colour:
+        return self._image(number, lambda width, height: long_side / max(width, height), mode="RGB")
+
+    def close(self) -> None:
+        self._close()
+
+    def _image(self, number: int, fit: Callable[[int, int], float], *, mode: str) -> NDArray[np.uint8]:
+        name, frame = self._frames[number - 1]
+        what = f"page {number} ({_tidy(PurePosixPath(name).name)})"
+        try:
+            with self._open_image(name) as file, _opened(file) as image:
+                return _pixels(image, frame, fit, mode=mode)
+        except SourceError as error:
+            raise SourceError(self.path, f"{what} {error.reason}") from None
+        except MemoryError:
+            raise SourceError(self.path, f"{what} needs too much memory") from None
+        except Image.DecompressionBombError:
+            raise SourceError(self.path, f"{what} has too many pixels") from None
+        # Decoders raise nearly every type there is on damaged images.
+        except Exception:
+            raise SourceError(self.path, f"{what} is damaged, or no image that can be read") from None
+
+
+def _open_image(path: Path) -> Source:
+    def open_image(_: str) -> BinaryIO:
+        return open_regular(path)
+
+    return ImagesSource(path, _frames(path, [path.name], open_image), open_image)
+
+
+def _open_folder(folder: Path) -> Source:
+    names = [file.name for file in image_files(folder)]
+
+    def open_image(name: str) -> BinaryIO:
+        return open_regular(folder / name)
+
+    return ImagesSource(folder, _frames(folder, names, open_image), open_image)
+
+
+def _open_archive(path: Path) -> Source:
+    try:
+        archive = zipfile.ZipFile(path)
+        entries = {entry.filename: entry for entry in archive.infolist() if _is_page(entry)}
+    # A damaged directory makes zipfile raise whatever its parsing runs into.
+    except Exception:
+        raise SourceError(path, "is a damaged archive") from None
+    if not entries and archive.infolist():
+        archive.close()
+        raise NoBook(path, "holds no images")
+
+    def open_image(name: str) -> BinaryIO:
+        return _entry(archive, entries[name])
+
+    try:
+        if any(entry.flag_bits & 1 for entry in entries.values()):
+            raise SourceError(path, "is encrypted")
+        names = sorted(entries, key=natural_key)
+        return ImagesSource(path, _frames(path, names, open_image), open_image, close=archive.close)
+    except SourceError:
+        archive.close()
+        raise
+
+
+def _is_page(entry: zipfile.ZipInfo) -> bool:
+    # Names never become paths here, so "../" and drive letters in them do no harm.
+    name = PurePosixPath(entry.filename)
+    if name.suffix.lower() not in IMAGE_SUFFIXES:
+        return False
+    return not any(hidden(part) for part in name.parts if part != "..")
+
+
+def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
+    # The header may lie about the size, so what is read is limited too.
+    if entry.file_size <= MAX_ENTRY_BYTES:
+        with archive.open(entry) as file:
+            data = file.read(MAX_ENTRY_BYTES + 1)
+        if len(data) <= MAX_ENTRY_BYTES:
+            return BytesIO(data)
+    raise SourceError(Path(entry.filename), f"unpacks to more than {MAX_ENTRY_BYTES >> 20} MB")
+
+
+def _frames(path: Path, names: list[str], open_image: Callable[[str], BinaryIO]) -> list[tuple[str, int]]:
+    """A page for each frame of each image; only TIFF files hold several pages."""
+    frames: list[tuple[str, int]] = []
+    for name in names:
+        count = _tiff_pages(name, open_image) if name.lower().endswith((".tif", ".tiff")) else 1
+        frames += [(name, frame) for frame in range(count)]
+        if len(frames) > MAX_PAGES:
+            raise SourceError(path, f"has more than {MAX_PAGES:,} pages")
+    return frames
+
+
+def _tiff_pages(name: str, open_image: Callable[[str], BinaryIO]) -> int:
+    try:
+        with open_image(name) as file, _opened(file) as image:
+            return min(int(getattr(image, "n_frames", 1)), MAX_PAGES + 1)
+    # One page then, which says what is wrong when it is rendered.
+    except Exception:
+        return 1
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[Image.Image]:
+    head = file.read(12)
+    file.seek(0)
+    # Named formats only: Pillow knows others that run programs or hold surprises.
+    image = HeifImageFile(file) if head[4:8] == b"ftyp" else Image.open(file, formats=_FORMATS)
+    with image:
+        yield image
+
+
+def _pixels(
+    image: Image.Image, frame: int, fit: Callable[[int, int], float], *, mode: str
+) -> NDArray[np.uint8]:
+    """The frame as (H, W) or (H, W, 3) uint8, turned as its EXIF says.
+
+    fit: the scale for a width and a height; a scale above 1 is not applied.
+    """
+    if frame:
+        image.seek(frame)
+    if image.width * image.height > MAX_PIXELS:
+        raise SourceError(Path(), f"has too many pixels ({image.width:,} x {image.height:,})")
+    scale = min(1.0, fit(image.width, image.height))
+    width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    # JPEG decodes to an eighth, a quarter or half of its size in a fraction of the time.
+    image.draft(mode, (width, height))
+    array = _eight_bit(image, mode)
+    # Asked again: a quarter may have been decoded, and Pillow turns TIFF images by itself.
+    height, width = array.shape[:2]
+    scale = fit(width, height)
+    if scale < 1:
+        array = _resized(array, max(1, round(width * scale)), max(1, round(height * scale)))
+    orientation = image.getexif().get(0x0112, 1)
+    return _turned(array, orientation) if image.format != "HEIF" else array
+
+
+def _eight_bit(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    if image.mode.startswith(("I", "F")):
+        # Scans of 16 bits a sample; Pillow's own conversion would clip them to white.
+        deep: NDArray[Any] = np.asarray(image).astype(np.float32)
+        top = 65535.0 if image.mode.startswith("I;16") else max(1.0, float(deep.max()))
+        grey = np.clip(deep * (255.0 / top), 0, 255).astype(np.uint8)
+        return grey if mode == "L" else np.repeat(grey[:, :, None], 3, axis=2)
+    if image.has_transparency_data:
+        # What is transparent shows paper, not the black that is stored beneath it.
+        clear = image.convert("RGBA")
+        image = Image.new("RGB", clear.size, "white")
+        image.paste(clear, mask=clear.getchannel("A"))
+    return np.asarray(image.convert(mode))
+
+
+def _turned(array: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Applies EXIF orientation 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
+
+
+def _resized(array: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _not_really(path: Path) -> str:
+    suffix = path.suffix.lower()
+    names = {".pdf": "a PDF", ".cbz": "an archive", ".zip": "an archive"}
+    if suffix in names:
+        return f"is not really {names[suffix]}"
+    return "is not really an image" if suffix in IMAGE_SUFFIXES else "is no PDF, archive or image"
+
+
+def _tidy(text: str) -> str:
+    """Text that may be printed and stored: no control characters, no lone surrogates, no novel."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in whole).split())[:_MAX_TITLE]

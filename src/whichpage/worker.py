@@ -1,0 +1,253 @@
+"""One worker process: renders pages, makes thumbnails, encodes, and answers over its pipes.
+
+Started by `pool`, which calls `main` in a new Python. The C libraries that read hostile files run here and
+nowhere else, under a memory limit; whatever happens to this process, the adding one lives on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import struct
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, BinaryIO, Protocol
+
+import cv2
+import numpy as np
+
+from whichpage.adding import Content, PageRow
+from whichpage.errors import SourceError, WhichpageError
+from whichpage.files import Stamp, sha256, stamp
+from whichpage.sources import NoBook, Source, open_source, thumbnail
+from whichpage.types import Grey, PageCodes
+
+# 60 decodes in a fifth of a millisecond, and text stays legible; about 14 KB a page.
+THUMBNAIL_QUALITY = 60
+
+_HEADER = struct.Struct(">Q")
+
+
+class Encodes(Protocol):
+    """What a worker needs of an encoder."""
+
+    def encode(self, images: Sequence[Grey]) -> PageCodes:
+        """The codes of N images, (H, W) uint8 each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a worker sets itself up.
+
+    encoder: "module:name" of what makes the encoder, called with `model` and threads=1.
+    memory: bytes that the process may allocate, where the system can limit that.
+    """
+
+    encoder: str
+    model: Path | None
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Read a file's content: hash it, open it, count its pages."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Index some pages of a book.
+
+    stamp: of the file when it was inspected; another one now means another content.
+    skip: pages that must not be touched again, and what they did.
+    """
+
+    path: Path
+    stamp: Stamp
+    numbers: tuple[int, ...]
+    skip: dict[int, str] = field(default_factory=dict)
+
+
+Task = Inspect | Index
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A task that cannot be done.
+
+    reason: why, in a few words about the file.
+    no_book: whether the file is in order, but no book.
+    """
+
+    reason: str
+    no_book: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The worker itself cannot work: no task would succeed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life; the page that is now being rendered, if any."""
+
+    page: int | None = None
+
+
+class Worker:
+    """Does tasks; sends a `Beat` before each step that may take long or never end."""
+
+    def __init__(self, encoder: Encodes, output: BinaryIO) -> None:
+        self._encoder = encoder
+        self._output = output
+        self._source: Source | None = None
+        self._stamp: Stamp | None = None
+
+    def do(self, task: Task) -> Content | list[PageRow] | Failed:
+        """The result of a task."""
+        try:
+            if isinstance(task, Inspect):
+                return self._inspect(task.path)
+            return self._index(task)
+        except SourceError as error:
+            return Failed(error.reason, no_book=isinstance(error, NoBook))
+        except MemoryError:
+            return Failed("needs too much memory")
+
+    def _inspect(self, path: Path) -> Content:
+        before = stamp(path)
+        digest = sha256(path, alive=self._beat)
+        self._beat()
+        source = self._opened(path, before)
+        if stamp(path) != before:
+            raise SourceError(path, "changed while it was read")
+        return Content(path, before, digest, source.pages, source.title)
+
+    def _index(self, task: Index) -> list[PageRow]:
+        self._beat()
+        source = self._opened(task.path, task.stamp)
+        rows: dict[int, PageRow] = {}
+        thumbnails: dict[int, Grey] = {}
+        for number in task.numbers:
+            if number in task.skip:
+                rows[number] = PageRow(number, trouble=task.skip[number])
+                continue
+            self._beat(number)
+            try:
+                grey = thumbnail(source.render(number).grey)
+            except SourceError as error:
+                rows[number] = PageRow(number, trouble=error.reason)
+                continue
+            if is_blank(grey):
+                rows[number] = PageRow(number)
+            else:
+                thumbnails[number] = grey
+        self._beat()
+        rows |= self._encoded(thumbnails)
+        if stamp(task.path) != task.stamp:
+            raise SourceError(task.path, "changed while it was read")
+        return [rows[number] for number in task.numbers]
+
+    def _encoded(self, thumbnails: dict[int, Grey]) -> dict[int, PageRow]:
+        if not thumbnails:
+            return {}
+        bits = self._encoder.encode(list(thumbnails.values())).bits
+        options = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+        return {
+            number: PageRow(number, code.tobytes(), cv2.imencode(".jpg", grey, options)[1].tobytes())
+            for code, (number, grey) in zip(bits, thumbnails.items(), strict=True)
+        }
+
+    def _opened(self, path: Path, at: Stamp) -> Source:
+        """The book, kept open from one chunk of its pages to the next."""
+        if self._source is not None and (self._source.path != path or self._stamp != at):
+            self._source.close()
+            self._source = None
+        if self._source is None:
+            self._source = open_source(path)
+            self._stamp = at
+        return self._source
+
+    def _beat(self, page: int | None = None) -> None:
+        send(self._output, Beat(page))
+
+
+def is_blank(grey: Grey) -> bool:
+    """Whether a thumbnail (H, W) uint8 shows no ink: paper, its grain and shadows, at most a page number.
+
+    Ink is what differs by more than 24 grey levels from the mean around it; the outermost 4 % are not
+    looked at, where scans have black borders and the shadows of edges.
+    """
+    height, width = grey.shape
+    inner = grey[height // 25 : height - height // 25, width // 25 : width - width // 25]
+    ink = int(np.count_nonzero(cv2.absdiff(inner, cv2.blur(inner, (31, 31))) > 24))
+    return ink < 25 + inner.size // 20_000
+
+
+def send(output: BinaryIO, message: object) -> None:
+    """Writes a message to a pipe at once."""
+    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    output.write(_HEADER.pack(len(data)) + data)
+    output.flush()
+
+
+def receive(pipe: BinaryIO) -> Any:
+    """Reads a message from a pipe.
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    header = pipe.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        raise EOFError
+    return pickle.loads(pipe.read(_HEADER.unpack(header)[0]))
+
+
+def main() -> None:
+    """Does the tasks that arrive on standard input until it is closed."""
+    # Libraries that write to standard output must not write into the answers.
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    setup: Setup = receive(sys.stdin.buffer)
+    try:
+        cv2.setNumThreads(1)
+        module, _, name = setup.encoder.partition(":")
+        make: Any = importlib.import_module(module)
+        for part in name.split("."):
+            make = getattr(make, part)
+        worker = Worker(make(setup.model, threads=1), output)
+        _limit_memory(setup.memory)
+    except WhichpageError as error:
+        send(output, Broken(str(error)))
+        return
+    tasks: SimpleQueue[Task] = SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    while True:
+        send(output, worker.do(tasks.get()))
+
+
+def _listen(tasks: SimpleQueue[Task]) -> None:
+    # In a thread of its own, so that a worker deep in a C library still ends when the adding process does.
+    with suppress(EOFError, OSError):
+        while True:
+            tasks.put(receive(sys.stdin.buffer))
+    os._exit(0)
+
+
+def _limit_memory(limit: int) -> None:
+    try:
+        import resource
+    except ImportError:  # not on Windows; the limits on pixels and bytes hold there too
+        return
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

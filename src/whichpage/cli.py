@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _AMISS, _ERROR, _INTERRUPTED = 1, WhichpageError.exit_code, 130
-# What a shell reports of a program whose reader left: 128 + SIGPIPE.
-_BROKEN_PIPE = 141
 
 
 @dataclass
@@ -329,9 +327,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         terminal.complain("interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone: nothing to say, and the interpreter must not try to flush at its end.
+        # The reader has gone, which click says with 1; the interpreter must not try to flush at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        return 1
     except WhichpageError as error:
         terminal.complain(str(error))
         _trace(settings)

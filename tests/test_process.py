@@ -1,0 +1,106 @@
+"""The command as a process of its own: streams, encodings, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from whichpage.library import Library
+
+COMMAND = [sys.executable, "-m", "whichpage"]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """An empty library."""
+    folder = tmp_path / "library"
+    Library.open(folder, create=True).close()
+    return folder
+
+
+def whichpage(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        timeout=60,
+        check=False,
+    )
+
+
+def test_no_library_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
+    done = whichpage("find", "x.jpg", WHICHPAGE_LIBRARY=str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert (
+        done.stderr == f"whichpage: there is no library at {tmp_path / 'none'}; `whichpage add` makes one\n"
+    )
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_empty_library_is_listed_checked_and_described(library: Path) -> None:
+    assert whichpage("-l", library, "list").stdout == ""
+    assert whichpage("-l", library, "check").returncode == 0
+    assert "books: 0\n" in whichpage("info", "-l", library).stdout
+
+
+def test_any_name_in_any_locale_is_a_sentence(library: Path) -> None:
+    for name in ("本", os.fsdecode(b"\xff\xfe"), "a\nb"):
+        done = whichpage("-l", library, "remove", name, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.startswith("whichpage: no book of the library is called ")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_leaves_is_told_nothing(library: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "-l", str(library), "info"],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_an_interrupt_exits_with_130() -> None:
+    program = (
+        "import sys, threading, _thread; from whichpage.cli import run\n"
+        "import whichpage.library\n"
+        "class Waits:\n"
+        "    @classmethod\n"
+        "    def open(cls, *a, **k): print('ready', flush=True); threading.Event().wait(); return cls()\n"
+        "whichpage.library.Library = Waits\n"
+        "sys.exit(run(['list']))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "whichpage: interrupted"
+
+
+def test_listing_loads_no_model_runtime(library: Path) -> None:
+    program = (
+        "import sys; from whichpage.cli import run\n"
+        f"code = run(['-l', {str(library)!r}, 'list'])\n"
+        "print(code, *sorted({'onnxruntime', 'faiss', 'rich', 'sqlite3'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 sqlite3\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,8 @@ import pytest
 
 from whichpage.library import Library
 
+TESTS = Path(__file__).parent
+DEMO = TESTS.parent / "demo"
 COMMAND = [sys.executable, "-m", "whichpage"]
 
 
@@ -104,3 +108,29 @@ def test_listing_loads_no_model_runtime(library: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "0 sqlite3\n"
+
+
+def test_a_library_from_add_to_remove(tmp_path: Path) -> None:
+    """Two books, one of them no PDF at all; the encoder is a tiny one, for none of this asks what it says."""
+    books = tmp_path / "本"
+    books.mkdir()
+    shutil.copy(DEMO / "library" / "kanbun-ja.pdf", books / "漢文.pdf")
+    (books / "fake.pdf").write_text("no PDF")
+    library = ("-l", tmp_path / "library", "--model", TESTS / "tiny.onnx")
+
+    added = whichpage(*library, "add", books)
+    assert added.returncode == 2
+    assert added.stdout.startswith("books: 1 added, 1 failed; pages: 6; ")
+    assert added.stderr.startswith(f"whichpage: {books / 'fake.pdf'}: ")
+    assert added.stderr.count("\n") == 1
+
+    assert whichpage(*library, "list").stdout == f"{books / '漢文.pdf'}\t6\tcomplete\n"
+    assert json.loads(whichpage(*library, "info", "--json").stdout)["pages"] == 6
+    (books / "fake.pdf").unlink()
+    assert whichpage(*library, "add", books).stdout.startswith("books: 1 unchanged; pages: 0; ")
+
+    (books / "漢文.pdf").unlink()
+    checked = whichpage(*library, "check")
+    assert (checked.returncode, checked.stdout) == (1, f"{books / '漢文.pdf'}: the file is gone\n")
+    assert whichpage(*library, "remove", "漢文").stdout == f"removed {books / '漢文.pdf'}, 6 pages\n"
+    assert whichpage(*library, "list").stdout == ""

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from whichpage.answers import confidence_text
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -74,7 +76,7 @@ def show(answers: list[dict[str, Any]], *, truth: dict[str, set[tuple[str, int]]
         good = answer["status"] != "error" and pages == truth[name]
         right += good
         mark = "right" if good else f"WRONG, it is {sorted(truth[name]) or 'no page of the library'}"
-        rows = [(Path(m["source"]).name, str(m["page"]), f"{m['confidence']:.3f}") for m in verified]
+        rows = [(Path(m["source"]).name, str(m["page"]), confidence_text(m["confidence"])) for m in verified]
         for book, page, confidence in rows or [(answer.get("error", "not in this library"), "", "")]:
             print(f"{name:20}  {book:19}  {page:>4}  {confidence:>10}  {answer['seconds']:>7.2f}  {mark}")
     return right

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from whichpage.answers import answer_line, answer_rows
+from whichpage.answers import answer_line, answer_rows, confidence_text
 from whichpage.types import Answer, Match
 
 QUAD = np.array([[10.04, 20], [110, 21.26], [112, 220], [-9.5, 219]], np.float32)
@@ -69,3 +69,9 @@ def test_a_guess_is_never_the_answer() -> None:
 
 def test_an_error_has_no_row() -> None:
     assert answer_rows(Answer("p.jpg", "error", 0, error="p.jpg is empty.")) == []
+
+
+def test_rounding_makes_no_certainty() -> None:
+    assert confidence_text(0.99999) == "0.999"
+    assert confidence_text(0.9984) == "0.998"
+    assert confidence_text(0.0) == "0.000"

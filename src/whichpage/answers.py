@@ -36,6 +36,11 @@ def answer_line(answer: Answer) -> str:
     return json.dumps(answer_object(answer), ensure_ascii=True)
 
 
+def confidence_text(confidence: float) -> str:
+    """A confidence for people, three decimals; rounding does not make it certain."""
+    return f"{min(confidence, 0.999):.3f}"
+
+
 def _match_object(match: Match) -> dict[str, Any]:
     return {
         "source": str(match.source),
@@ -60,7 +65,7 @@ def answer_rows(answer: Answer, *, every: bool = False) -> list[tuple[str, ...]]
             answer.photo,
             str(match.source),
             str(match.page),
-            f"{match.confidence:.3f}",
+            confidence_text(match.confidence),
             "yes" if match.verified else "no",
         )
         for match in shown

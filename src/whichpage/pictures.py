@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from whichpage import sources
-from whichpage.answers import NOT_FOUND
+from whichpage.answers import NOT_FOUND, confidence_text
 from whichpage.errors import WhichpageError
 from whichpage.photo import Photo, decode
 from whichpage.terminal import printable
@@ -154,7 +154,7 @@ def _page_panel(page: Colour | None, match: Match, colour: tuple[int, int, int])
     else:
         image = _fit(page)
     ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, HEIGHT - 1), outline=colour, width=_LINE)
-    return _captioned(image, match.source.name, f"  page {match.page}  {match.confidence:.3f}")
+    return _captioned(image, match.source.name, f"  page {match.page}  {confidence_text(match.confidence)}")
 
 
 def _captioned(image: Image.Image, name: str, rest: str = "") -> Image.Image:

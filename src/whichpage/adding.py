@@ -85,6 +85,10 @@ class Adder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Gives up what is claimed and not finished; another adder goes on with it."""
         self._presence.end()
 
     def use_model(self) -> None:

@@ -179,6 +179,15 @@ class Catalog:
         )
         return [Page(id, book, _path(path), number) for id, book, number, path in rows]
 
+    def encoded_thumbnails(self, page_ids: Sequence[int]) -> list[bytes]:
+        """The pages' thumbnails as they are stored (grey JPEG), in the order asked.
+
+        Raises:
+            LibraryError: one of them was removed in the meantime.
+        """
+        rows = self._by_page("SELECT page, image FROM thumbnail WHERE page IN ({})", page_ids)
+        return [bytes(image) for _, image in rows]
+
     def thumbnails(self, page_ids: Sequence[int]) -> list[Grey]:
         """The pages' thumbnails, (H, W) uint8 each, in the order asked.
 
@@ -189,7 +198,7 @@ class Catalog:
         import cv2
 
         greys = []
-        for page, image in self._by_page("SELECT page, image FROM thumbnail WHERE page IN ({})", page_ids):
+        for page, image in zip(page_ids, self.encoded_thumbnails(page_ids), strict=True):
             grey = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE)
             if grey is None:
                 raise LibraryError(f"the library at {self.database.folder} is damaged: thumbnail {page}")

@@ -137,8 +137,11 @@ class Database:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(f"no library can be made at {self.folder}: {error.strerror}") from None
-        if self.query("SELECT 1 FROM sqlite_master"):
-            return
+        try:
+            if self._connection().execute("SELECT 1 FROM sqlite_master").fetchone():
+                return
+        except sqlite3.DatabaseError:
+            return  # said by the check of the format
         with self._errors():
             # Before the first table; without effect where another process has just made the library.
             self._connection().execute("PRAGMA auto_vacuum = INCREMENTAL")

@@ -7,6 +7,7 @@ still crash, hang or ask for much memory on hostile input, so indexing runs this
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -33,8 +34,9 @@ THUMBNAIL_PIXELS = 480 * 336
 RENDER_PIXELS = 4 * THUMBNAIL_PIXELS
 
 # No book has more pages, no scan more pixels (A3 at 600 dpi has 70 million); more is an attack or a mistake.
+# Pillow warns from 89.5 million pixels on.
 MAX_PAGES = 50_000
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 89_000_000
 MAX_ENTRY_BYTES = 128 << 20
 # Strips thousands of times longer than wide would otherwise be rendered as long as their area allows.
 _MAX_SIDE = 6_000
@@ -44,7 +46,6 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 _PDF_REASONS = {
     pdfium_c.FPDF_ERR_PASSWORD: "is encrypted",
     pdfium_c.FPDF_ERR_SECURITY: "is encrypted in a way that cannot be read",
-    pdfium_c.FPDF_ERR_SUCCESS: "has no pages",
 }
 
 
@@ -136,8 +137,7 @@ class PdfSource(Source):
         try:
             self._document = pdfium.PdfDocument(path)
         except pdfium.PdfiumError as error:
-            reason = _PDF_REASONS.get(error.err_code, "is damaged, or no PDF at all")
-            raise SourceError(path, reason) from None
+            raise SourceError(path, _why_not(path, error.err_code)) from None
         self.pages = len(self._document)
         if self.pages > MAX_PAGES:
             self.close()
@@ -376,6 +376,14 @@ def _turned(array: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 def _resized(array: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _why_not(pdf: Path, code: int) -> str:
+    # PDFium keeps the error of an earlier file when it opens one that is in order but for its pages.
+    if document := pdfium_c.FPDF_LoadDocument(os.fsencode(pdf), None):
+        pdfium_c.FPDF_CloseDocument(document)
+        return "has no pages"
+    return _PDF_REASONS.get(code, "is damaged, or no PDF at all")
 
 
 def _not_really(path: Path) -> str:

@@ -1,0 +1,289 @@
+"""The catalogue's own logic, with rows made by hand: no worker, no image but a thumbnail."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
+from whichpage.catalog import Catalog
+from whichpage.errors import BookNotFound, LibraryError, LibraryNotFound, LibraryOutdated
+from whichpage.files import Stamp, stamp
+from whichpage.types import Page
+
+MODEL = "0123456789abcdef"
+GREY = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (96, 1))
+JPEG = cv2.imencode(".jpg", GREY)[1].tobytes()
+
+
+def codes(value: int) -> bytes:
+    return bytes([value % 256]) * 96
+
+
+def row(number: int) -> PageRow:
+    return PageRow(number, codes(number), JPEG)
+
+
+def content(path: Path, what: str, *, pages: int = 2) -> Content:
+    """A file that exists and holds `what`."""
+    path.write_text(what)
+    return Content(path, stamp(path), what * 8, pages, f"Title {what}")
+
+
+def index(adder: Adder, book: Content) -> int:
+    """Adds a book whose pages are all ordinary."""
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    assert adder.write(work.book, [row(number) for number in range(1, book.pages + 1)])
+    assert adder.finish(work.book, book)
+    return work.book
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog.open(tmp_path / "library", create=True)
+
+
+@pytest.fixture
+def adder(catalog: Catalog) -> Adder:
+    return Adder(catalog, MODEL)
+
+
+def test_pages_are_found_once_the_book_is_complete(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=4)
+    work = adder.settle(book)
+    assert work == Work(1, frozenset(), replaces=False)
+    assert isinstance(work, Work)
+    before = catalog.generation()
+    adder.write(work.book, [row(3), row(1)])
+    assert catalog.codes()[1].shape == (0, 3, 32)
+    assert catalog.generation() == before
+    adder.write(work.book, [PageRow(2), PageRow(4, trouble="page 4 is damaged")])
+    adder.finish(work.book, book)
+    assert catalog.generation() > before
+
+    ids, bits = catalog.codes()
+    assert ids.dtype == np.int64
+    pages = catalog.pages(list(ids))
+    assert pages == [Page(1, 1, tmp_path / "a.pdf", 3), Page(2, 1, tmp_path / "a.pdf", 1)]
+    assert [bytes(page.ravel()) for page in bits] == [codes(3), codes(1)]
+    assert [page.number for page in catalog.pages([2, 1, 2])] == [1, 3, 1]
+    (thumbnail,) = catalog.thumbnails([2])
+    assert np.abs(thumbnail.astype(int) - GREY).max() < 8
+    assert catalog.encoded_thumbnails([1, 2]) == [JPEG, JPEG]
+
+    (shown,) = catalog.books()
+    assert (shown.pages, shown.done, shown.blank, shown.unreadable) == (4, 4, 1, 1)
+    assert (shown.state, shown.title, shown.size) == ("complete", "Title a", 1)
+    info = catalog.info()
+    assert (info.books, info.pages, info.blank, info.unreadable, info.unfinished) == (1, 4, 1, 1, 0)
+    assert catalog.check().problems == ()
+
+
+def test_many_pages_keep_their_order(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    index(adder, content(tmp_path / "a.pdf", "a", pages=1200))
+    asked = list(range(1200, 0, -1))
+    assert [page.id for page in catalog.pages(asked)] == asked
+
+
+def test_interrupted_book_goes_on_where_it_stopped(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=3)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [row(2)])
+    adder._presence._lock.close()  # as the system does when a process is killed
+    with Adder(catalog, MODEL) as second:
+        assert second.settle(book) == Work(work.book, frozenset({2}), replaces=False)
+        assert not adder.write(work.book, [row(3)])
+        assert second.write(work.book, [row(1), row(3)])
+        assert second.finish(work.book, book)
+    assert [page.number for page in catalog.pages(list(catalog.codes()[0]))] == [2, 1, 3]
+
+
+def test_two_adders_share_the_work(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    a, b = content(tmp_path / "a.pdf", "a"), content(tmp_path / "b.pdf", "b")
+    with Adder(Catalog.open(tmp_path / "library"), MODEL) as second:
+        work = adder.settle(a)
+        assert isinstance(work, Work)
+        assert second.settle(a) == Busy()
+        assert isinstance(second.settle(b), Work)
+        assert adder.settle(b) == Busy()
+        adder.write(work.book, [row(1), row(2)])
+        adder.finish(work.book, a)
+        assert second.settle(a) == Known("unchanged", a.path)
+    assert isinstance(adder.settle(b), Work)  # the second one has ended
+
+
+def test_moved_copied_touched_and_changed(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    a = content(tmp_path / "a.pdf", "a")
+    book = index(adder, a)
+    assert catalog.known() == {a.path: Stamp(1, a.path.stat().st_mtime_ns)}
+
+    copy = content(tmp_path / "copy.pdf", "a")
+    assert adder.settle(copy) == Known("copy", a.path)
+    assert catalog.books()[0].copies == (copy.path,)
+    assert catalog.pages([1])[0].source == a.path
+
+    a.path.unlink()
+    moved = content(tmp_path / "moved.pdf", "a")
+    assert adder.settle(moved) == Known("moved", a.path)
+    assert catalog.pages([1])[0].source == moved.path
+
+    assert adder.settle(moved) == Known("unchanged", copy.path)
+    changed = content(moved.path, "c")
+    before = catalog.codes()[0].tolist()
+    work = adder.settle(changed)
+    assert isinstance(work, Work)
+    assert work.replaces
+    adder.write(work.book, [row(1), row(2)])
+    assert catalog.codes()[0].tolist() == before  # the old pages answer until the new ones are there
+    adder.finish(work.book, changed)
+    assert {page.source for page in catalog.pages(catalog.codes()[0].tolist())} == {copy.path, moved.path}
+    copy.path.unlink()
+    adder.sweep()
+    assert [shown.id for shown in catalog.books()] == [
+        book,
+        work.book,
+    ]  # a missing file is no reason to forget
+
+
+def test_replaced_book_is_not_found_any_more(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    a = content(tmp_path / "a.pdf", "a")
+    index(adder, a)
+    new = index(adder, content(tmp_path / "a.pdf", "b"))
+    assert {page.book for page in catalog.pages(catalog.codes()[0].tolist())} == {new}
+    assert [book.title for book in catalog.books()] == ["Title b"]
+    adder.sweep()
+    assert catalog.database.query("SELECT COUNT(*) FROM page") == [(2,)]
+
+
+def test_files_that_change_places_are_not_indexed_again(
+    tmp_path: Path, catalog: Catalog, adder: Adder
+) -> None:
+    one = index(adder, content(tmp_path / "a.pdf", "a"))
+    two = index(adder, content(tmp_path / "b.pdf", "b"))
+    assert adder.settle(content(tmp_path / "a.pdf", "b")) == Known("changed", tmp_path / "b.pdf")
+    assert isinstance(adder.settle(content(tmp_path / "b.pdf", "a")), Known)
+    adder.sweep()
+    assert {book.id: book.path.name for book in catalog.books()} == {one: "b.pdf", two: "a.pdf"}
+    assert len(catalog.codes()[0]) == 4
+
+
+def test_sweep_drops_what_leads_nowhere(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    a, copy = content(tmp_path / "a.pdf", "a"), content(tmp_path / "copy.pdf", "a")
+    index(adder, a)
+    adder.settle(copy)
+    a.path.unlink()
+    with Adder(catalog, MODEL) as other:
+        other.settle(content(tmp_path / "begun.pdf", "b"))
+        other.settle(content(tmp_path / "lost.pdf", "c"))
+        (tmp_path / "lost.pdf").unlink()
+        adder.sweep()
+        assert [book.path.name for book in catalog.books()] == ["begun.pdf", "copy.pdf", "lost.pdf"]
+    adder.sweep()
+    assert [book.path.name for book in catalog.books()] == ["begun.pdf", "copy.pdf"]
+    assert catalog.check().problems == (f"{tmp_path / 'begun.pdf'}: not finished; add it again",)
+
+
+def test_remove_by_path_name_and_title(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("a.pdf", "below/a.pdf", "b.pdf", "c.pdf"):
+        index(adder, content(tmp_path / name, name))
+    with pytest.raises(LibraryError, match="2 books are called a"):
+        catalog.remove("a.pdf")
+    with pytest.raises(BookNotFound, match="no book of the library is called x"):
+        catalog.remove("x")
+    before = catalog.generation()
+    for name in (str(tmp_path / "a.pdf"), "b", "Title c.pdf", "a"):
+        catalog.remove(name)
+    assert catalog.generation() == before + 4
+    assert catalog.books() == []
+    assert catalog.database.query("SELECT COUNT(*) FROM thumbnail") == [(0,)]
+
+
+def test_removed_pages_are_missed_by_who_still_asks(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    index(adder, content(tmp_path / "a.pdf", "a"))
+    (ids, _) = catalog.codes()
+    catalog.remove("a")
+    index(adder, content(tmp_path / "b.pdf", "b"))
+    with pytest.raises(LibraryError, match="search again"):
+        catalog.pages(ids.tolist())  # and not with pages of another book
+
+
+def test_check_names_what_is_wrong(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    for name in "abcd":
+        index(adder, content(tmp_path / f"{name}.pdf", name))
+    (tmp_path / "c.pdf").unlink()
+    (tmp_path / "d.pdf").write_text("longer")
+    with catalog.database.transaction() as connection:
+        connection.execute("DELETE FROM page WHERE id = 1")
+        connection.execute("DELETE FROM thumbnail WHERE page = 3")
+        connection.execute("UPDATE page SET codes = x'00' WHERE id = 4")
+    report = catalog.check()
+    assert not report.whole
+    assert report.problems == (
+        f"{tmp_path / 'a.pdf'}: 1 of 2 pages are there, numbered 2 to 2",
+        "1 pages have a code of the wrong length",
+        "1 pages lack their thumbnail",
+        f"{tmp_path / 'c.pdf'}: the file is gone",
+        f"{tmp_path / 'd.pdf'}: the file has changed; add it again",
+    )
+
+
+def test_other_model_is_said_and_renewed(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    adder.use_model()
+    a = content(tmp_path / "a.pdf", "a")
+    index(adder, a)
+    adder.settle(content(tmp_path / "begun.pdf", "b"))
+    adder.end()
+    new = Adder(catalog, "f" * 16)
+    with pytest.raises(LibraryOutdated, match=f"model {MODEL}, this is model f+: .*add --renew"):
+        new.use_model()
+    with pytest.raises(LibraryOutdated):
+        new.settle(a)
+    assert new.renew() == [tmp_path / "a.pdf", tmp_path / "begun.pdf"]
+    new.use_model()
+    assert catalog.model() == "f" * 16
+    assert catalog.known() == {}
+    assert len(catalog.codes()[0]) == 0
+    assert new.settle(a) == Work(1, frozenset(), replaces=False)
+
+
+def test_library_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(LibraryNotFound, match=r"there is no library at .*`whichpage add` makes one"):
+        Catalog.open(tmp_path / "nowhere")
+    (tmp_path / "library.sqlite").write_bytes(b"no database " * 100)
+    for create in (False, True):
+        with pytest.raises(LibraryError, match="damaged, or no whichpage library"):
+            Catalog.open(tmp_path, create=create)
+    (tmp_path / "library.sqlite").unlink()
+    with sqlite3.connect(tmp_path / "library.sqlite") as connection:
+        connection.execute("CREATE TABLE other (x)")
+    for create in (False, True):
+        with pytest.raises(LibraryError, match="no whichpage library"):
+            Catalog.open(tmp_path, create=create)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LibraryError, match="no library can be made"):
+        Catalog.open(tmp_path / "file" / "library", create=True)
+
+
+def test_other_format_is_said(tmp_path: Path, catalog: Catalog) -> None:
+    with catalog.database.transaction() as connection:
+        connection.execute("UPDATE meta SET value = 99 WHERE key = 'format'")
+    with pytest.raises(LibraryOutdated, match="has format 99, this whichpage writes 1: remove the folder"):
+        Catalog.open(tmp_path / "library")
+
+
+def test_interrupted_transaction_leaves_no_trace(catalog: Catalog) -> None:
+    def change() -> None:
+        with catalog.database.transaction() as connection:
+            connection.execute("UPDATE meta SET value = 'x' WHERE key = 'model'")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        change()
+    assert catalog.model() is None

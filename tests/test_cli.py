@@ -18,7 +18,7 @@ import whichpage.library
 import whichpage.viewer
 from whichpage.catalog import Book, CheckReport, LibraryInfo
 from whichpage.cli import main, run
-from whichpage.errors import BookNotFound, LibraryNotFound, LibraryOutdated, PhotoError
+from whichpage.errors import BookNotFound, LibraryNotFound, LibraryOutdated, PhotoError, WhichpageError
 from whichpage.indexing import AddReport
 from whichpage.types import Answer, Match
 
@@ -44,7 +44,7 @@ NOT_FOUND = Answer("?", "not_found", 0.1, (GUESS,))
 class ToldLibrary:
     """Stands for Library: answers what a test has laid down, and remembers what it was asked."""
 
-    answers: ClassVar[dict[str, Answer | Exception]] = {}
+    answers: ClassVar[dict[str, Answer | BaseException]] = {}
     report: ClassVar[AddReport] = AddReport()
     check_report: ClassVar[CheckReport] = CheckReport(books=1, pages=9)
     opening: ClassVar[Exception | None] = None
@@ -70,7 +70,7 @@ class ToldLibrary:
     def find(self, photo: Path | bytes, *, top: int = 5) -> Answer:
         self.asked.append((photo, top))
         answer = self.answers[photo.name if isinstance(photo, Path) else "-"]
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return dataclasses.replace(answer, photo=str(photo))
 
@@ -151,6 +151,37 @@ def test_exit_codes_of_many_photos_are_greps(
     )
 
 
+def test_a_defect_on_one_photo_leaves_the_others(library: type[ToldLibrary], capsys: Output) -> None:
+    library.answers.update(a=ZeroDivisionError("by zero"), b=FOUND)
+    assert run(["find", "--json", "a", "b"]) == 2
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["status"] for line in out.splitlines()] == ["error", "found"]
+    assert err == "whichpage: a: unexpected ZeroDivisionError: by zero\n"
+
+
+def test_an_outdated_library_ends_the_run(library: type[ToldLibrary], capsys: Output) -> None:
+    library.answers.update(a=LibraryOutdated("renew it"), b=FOUND)
+    assert run(["find", "a", "b"]) == 2
+    assert capsys.readouterr() == ("", "whichpage: renew it\n")
+
+
+def test_a_terminal_gets_one_table_even_when_interrupted(
+    library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("TERM", "dumb")
+    library.answers.update(a=FOUND, b=NOT_FOUND, c=KeyboardInterrupt())
+    assert run(["find", "a", "b", "c"]) == 130
+    rows = [line.split() for line in screen.getvalue().splitlines() if line.strip()]
+    assert rows[0] == ["Photo", "Book", "Page", "Confidence", "Verified"]
+    assert rows[-2:] == [["a", "/books/a.pdf", "12", "0.998", "yes"], ["b", "not", "in", "this", "library"]]
+
+
 def test_each_json_line_is_out_before_the_next_photo(
     library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +242,20 @@ def test_open_opens_the_first_page_found(
     assert run(["find", "--open", "missed", "x", "y"]) == 0
     assert opened == [(Path("/books/a.pdf"), 12)]
     assert "turn to page 12" in capsys.readouterr().err
+
+
+def test_a_viewer_that_fails_is_an_error_of_its_own(
+    library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    def gone(path: Path, page: int) -> bool:
+        raise WhichpageError(f"{path} is not there any more")
+
+    monkeypatch.setattr(whichpage.viewer, "open_page", gone)
+    library.answers.update(x=FOUND, y=FOUND)
+    assert run(["find", "--open", "x", "y"]) == 2
+    out, err = capsys.readouterr()
+    assert out.count("/books/a.pdf\t12") == 2
+    assert err == "whichpage: /books/a.pdf is not there any more\n"
 
 
 def test_save_writes_a_picture_a_photo(library: type[ToldLibrary], tmp_path: Path) -> None:
@@ -277,12 +322,21 @@ def test_list(library: type[ToldLibrary], capsys: Output) -> None:
     )
 
 
+def test_list_says_how_far_an_unfinished_book_is(
+    library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    half = dataclasses.replace(BOOK, state="unfinished", done=64)
+    monkeypatch.setattr(library, "books", lambda _: [half])
+    assert run(["list"]) == 0
+    assert capsys.readouterr().out == "/books/日本 a.pdf\t64 of 1200\tunfinished\n"
+
+
 def test_info(library: type[ToldLibrary], capsys: Output) -> None:
     assert run(["info"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "path: /lib"
     assert "pages: 400" in lines
-    assert "bytes: 6.1 MB" in lines
+    assert "size: 6.1 MB" in lines
     assert run(["info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bytes"] == 6_100_000
 

@@ -13,80 +13,30 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from whichpage import __version__, terminal
 from whichpage.errors import PhotoError, WhichpageError
+from whichpage.settings import Settings, shared
 
 if TYPE_CHECKING:
+    from whichpage.catalog import Book
     from whichpage.indexing import AddReport
     from whichpage.library import Library
     from whichpage.types import Answer
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+_log = logging.getLogger(__name__)
 _AMISS, _ERROR, _INTERRUPTED = 1, WhichpageError.exit_code, 130
-
-
-@dataclass
-class Settings:
-    """What holds for every command; each option may stand before or after the command's name."""
-
-    library: Path | None = None
-    model: Path | None = None
-    verbose: int = 0
-
-
-def _set(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    # Unset here does not undo what the other place set.
-    if value and parameter.name:
-        setattr(context.ensure_object(Settings), parameter.name, value)
-
-
-_SHARED = (
-    click.option(
-        "-l",
-        "--library",
-        type=click.Path(file_okay=False, path_type=Path),
-        metavar="DIR",
-        expose_value=False,
-        callback=_set,
-        help="The library's folder; else $WHICHPAGE_LIBRARY, else where the system keeps user data.",
-    ),
-    click.option(
-        "--model",
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        expose_value=False,
-        callback=_set,
-        help="An encoder (ONNX) other than the shipped one.",
-    ),
-    click.option(
-        "-v",
-        "--verbose",
-        count=True,
-        expose_value=False,
-        callback=_set,
-        help="Say more on standard error; twice for every detail.",
-    ),
-)
-
-
-def _shared(command: _Command) -> _Command:
-    """Adds the options of every command."""
-    for option in reversed(_SHARED):
-        command = option(command)
-    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
-@_shared
+@shared
 def program() -> None:
     """Find the page of your own books that a photo shows."""
 
@@ -97,7 +47,7 @@ def program() -> None:
     "--renew", is_flag=True, help="Index every book of the library anew, with the model now in use."
 )
 @click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Processes; else one a core.")
-@_shared
+@shared
 @click.pass_context
 def add(context: click.Context, paths: tuple[Path, ...], renew: bool, workers: int | None) -> None:
     """Index PDFs, CBZ/ZIP archives of images and folders of images; folders are walked.
@@ -131,7 +81,7 @@ def add(context: click.Context, paths: tuple[Path, ...], renew: bool, workers: i
     help="Write a picture for each photo: the page outlined, beside the page that was found.",
 )
 @click.option("--open", "open_book", is_flag=True, help="Open the book at the first page that is found.")
-@_shared
+@shared
 @click.pass_context
 def find(
     context: click.Context,
@@ -151,32 +101,34 @@ def find(
     statuses: set[str] = set()
     rows: list[tuple[str, ...]] = []
     with _library(context) as library:
-        for name in photos:
-            photo = _photo(name)
-            with terminal.looking(name):
-                answer = _ask(library, name, photo, top=top)
-            if as_json:
-                click.echo(answers.answer_line(answer))
-                sys.stdout.flush()
-            elif sys.stdout.isatty():
-                rows += answers.answer_rows(answer, every=top is not None)
-            else:
-                terminal.table(answers.COLUMNS, answers.answer_rows(answer, every=top is not None))
-            if answer.error is not None:
-                terminal.complain(answer.error)
-            elif gallery:
-                gallery.save(answer, photo)
-            if open_book and answer.status == "found" and "found" not in statuses:
-                _open(answer)
-            statuses.add(answer.status)
-    if rows:
-        terminal.table(answers.COLUMNS, rows)
+        try:
+            for name in photos:
+                photo = _photo(name)
+                with terminal.looking(name):
+                    answer = _ask(library, name, photo, top=top)
+                if as_json:
+                    click.echo(answers.answer_line(answer))
+                elif sys.stdout.isatty():
+                    rows += answers.answer_rows(answer, every=top is not None)
+                else:
+                    terminal.table(answers.COLUMNS, answers.answer_rows(answer, every=top is not None))
+                if answer.error is not None:
+                    terminal.complain(answer.error)
+                elif gallery:
+                    gallery.save(answer, photo)
+                if open_book and answer.status == "found" and "found" not in statuses and not _open(answer):
+                    statuses.add("error")
+                statuses.add(answer.status)
+        finally:
+            # A terminal gets one table, also when it is interrupted or the library fails half-way.
+            if rows:
+                terminal.table(answers.COLUMNS, rows)
     context.exit(_ERROR if "error" in statuses else 0 if "found" in statuses else _AMISS)
 
 
 @program.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a book, a line each.")
-@_shared
+@shared
 @click.pass_context
 def list_books(context: click.Context, as_json: bool) -> None:
     """List the books of the library."""
@@ -187,13 +139,13 @@ def list_books(context: click.Context, as_json: bool) -> None:
             click.echo(json.dumps(dataclasses.asdict(book), default=_plain))
     else:
         terminal.table(
-            ("Book", "Pages", "State"), [(str(book.path), str(book.pages), book.state) for book in books]
+            ("Book", "Pages", "State"), [(str(book.path), _pages(book), book.state) for book in books]
         )
 
 
 @program.command()
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@_shared
+@shared
 @click.pass_context
 def info(context: click.Context, as_json: bool) -> None:
     """Say where the library is, how large it is and which model made it."""
@@ -202,14 +154,14 @@ def info(context: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, default=_plain))
         return
+    found["size"] = terminal.size(found.pop("bytes"))
     for name, value in found.items():
-        text = terminal.size(value) if name == "bytes" else str(value)
-        terminal.say(f"{name.replace('_', ' ')}: {text}")
+        terminal.say(f"{name}: {value}")
 
 
 @program.command()
 @click.argument("books", nargs=-1, required=True, metavar="BOOK...")
-@_shared
+@shared
 @click.pass_context
 def remove(context: click.Context, books: tuple[str, ...]) -> None:
     """Remove books from the library; BOOK is its path or its name. The files themselves stay."""
@@ -227,7 +179,7 @@ def remove(context: click.Context, books: tuple[str, ...]) -> None:
 
 
 @program.command()
-@_shared
+@shared
 @click.pass_context
 def check(context: click.Context) -> None:
     """Check that the library is whole and the books' files are still there and unchanged.
@@ -283,15 +235,32 @@ def _ask(library: Library, name: str, photo: Path | bytes, *, top: int | None) -
         answer = library.find(photo) if top is None else library.find(photo, top=top)
     except PhotoError as error:
         answer = Answer(photo=name, status="error", seconds=0.0, error=str(error))
+    except WhichpageError:
+        raise  # the library or a model is at fault, not the photo
+    except Exception as error:  # one photo must not keep the others from being answered
+        _log.info("%s", name, exc_info=True)
+        sentence = f"{name}: unexpected {type(error).__name__}: {error}"
+        answer = Answer(photo=name, status="error", seconds=0.0, error=sentence)
     return dataclasses.replace(answer, photo=name)
 
 
-def _open(answer: Answer) -> None:
+def _open(answer: Answer) -> bool:
+    """Opens the best match; says so and returns False when that fails."""
     from whichpage.viewer import open_page
 
     best = answer.matches[0]
-    if not open_page(best.source, best.page):
+    try:
+        told = open_page(best.source, best.page)
+    except WhichpageError as error:
+        terminal.complain(str(error))
+        return False
+    if not told:
         terminal.complain(f"the viewer opens {best.source.name} at its start: turn to page {best.page}")
+    return True
+
+
+def _pages(book: Book) -> str:
+    return str(book.pages) if book.state == "complete" else f"{book.done} of {book.pages}"
 
 
 def _summary(report: AddReport) -> str:

@@ -17,8 +17,13 @@ from PIL import Image
 TINY_MODEL = Path(__file__).parent / "tiny.onnx"
 
 
-def pdf_bytes(pages: int, *, seed: int = 0, blank: Sequence[int] = (), encrypted: bool = False) -> bytes:
-    """A PDF of A5 pages with 40 black bars each, the pages `blank` (1-based) empty."""
+def pdf_bytes(
+    pages: int, *, seed: int = 0, blank: Sequence[int] = (), title: str = "", encrypted: bool = False
+) -> bytes:
+    """A PDF of A5 pages with 40 black bars each, the pages `blank` (1-based) empty.
+
+    title: as in the file, `\\` and all.
+    """
     kids = " ".join(f"{3 + 2 * page} 0 R" for page in range(pages))
     objects = [b"<</Type/Catalog/Pages 2 0 R>>", f"<</Type/Pages/Count {pages}/Kids[{kids}]>>".encode()]
     for page in range(pages):
@@ -27,28 +32,19 @@ def pdf_bytes(pages: int, *, seed: int = 0, blank: Sequence[int] = (), encrypted
             f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 420 595]/Contents {4 + 2 * page} 0 R>>".encode()
         )
         objects.append(f"<</Length {len(bars)}>>stream\n{bars}\nendstream".encode())
+    objects.append(f"<</Title({title})>>".encode())
     body = b"%PDF-1.4\n"
     places = []
     for number, content in enumerate(objects, 1):
         places.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    lock = (
-        f"/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<{'11' * 32}>/U<{'22' * 32}>>>/ID[<00><00>]"
-        if encrypted
-        else ""
-    )
-    return (
-        body
-        + b"xref\n0 %d\n0000000000 65535 f \n%strailer<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF"
-        % (
-            len(objects) + 1,
-            table,
-            len(objects) + 1,
-            lock.encode(),
-            len(body),
-        )
-    )
+    lock = f"/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<{'11' * 32}>/U<{'22' * 32}>>>/ID[<00><00>]"
+    size = len(objects)
+    root = f"/Size {size + 1}/Root 1 0 R/Info {size} 0 R{lock if encrypted else ''}"
+    head = f"xref\n0 {size + 1}\n0000000000 65535 f \n".encode()
+    tail = f"trailer<<{root}>>\nstartxref\n{len(body)}\n%%EOF".encode()
+    return body + head + table + tail
 
 
 def make_pdf(path: Path, pages: int, *, seed: int = 0, blank: Sequence[int] = ()) -> Path:
@@ -85,11 +81,11 @@ def make_archive(path: Path, names: Sequence[str]) -> Path:
     return path
 
 
-def contents(library: Path) -> dict[str, object]:
+def contents(library: Path) -> dict[str, tuple[object, ...]]:
     """All that a library knows, free of row numbers and times: two equal ones answer alike."""
     with sqlite3.connect(library / "library.sqlite") as connection:
         books = connection.execute("SELECT id, sha256, pages, title, complete FROM book").fetchall()
-        found: dict[str, object] = {}
+        found: dict[str, tuple[object, ...]] = {}
         for book, sha256, pages, title, complete in books:
             files = connection.execute(
                 "SELECT path FROM file WHERE book = ? ORDER BY path", (book,)

@@ -18,7 +18,7 @@ from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.errors import SourceError
 from whichpage.files import Found, Stamp
 from whichpage.pool import Done, Lost, Pool
-from whichpage.worker import Failed, Index, Inspect, Task
+from whichpage.tasks import Failed, Index, Inspect, Task
 
 # Pages of a task. A chunk always holds the same pages of a book, however often the work is cut short:
 # the codes of a page may differ in a bit when it is encoded in other company.
@@ -104,6 +104,7 @@ class Indexing:
     _pages_done: int = 0
     _pages_total: int = 0
     _started: float | None = None
+    _last: Path | None = None
     _report: AddReport = field(default_factory=AddReport)
 
     def run(self, found: Iterable[Found | SourceError], known: dict[Path, Stamp]) -> AddReport:
@@ -124,6 +125,8 @@ class Indexing:
                 self._done(event)
             elif isinstance(event, Lost):
                 self._lost(event)
+        if self._started is not None:
+            self._tell(self._last)
         return replace(self._report, seconds=time.monotonic() - began)
 
     def _give_out(self) -> bool:
@@ -175,6 +178,7 @@ class Indexing:
                     self._give_up(book, result.reason)
                 else:
                     self._write(book, result)
+        self._last = task.path
         self._tell(task.path)
 
     def _lost(self, lost: Lost) -> None:
@@ -279,7 +283,7 @@ class Indexing:
             self._report, **{name: getattr(self._report, name) + value for name, value in more.items()}
         )
 
-    def _tell(self, book: Path) -> None:
+    def _tell(self, book: Path | None) -> None:
         if self.progress is None:
             return
         elapsed = time.monotonic() - self._started if self._started else 0.0

@@ -14,7 +14,7 @@ from whichpage.catalog import Book, Catalog, CheckReport, LibraryInfo
 from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
 from whichpage.pool import Pool
-from whichpage.worker import Setup
+from whichpage.tasks import Setup
 
 __all__ = ["AddProgress", "AddReport", "Book", "CheckReport", "Library", "LibraryInfo", "default_path"]
 

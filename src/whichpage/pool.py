@@ -19,7 +19,7 @@ from queue import Empty, Queue
 from typing import Any, BinaryIO, Self, cast
 
 from whichpage.errors import ModelError, WhichpageError
-from whichpage.worker import Beat, Broken, Setup, Task, receive, send
+from whichpage.tasks import Beat, Broken, Setup, Task, receive, send
 
 # Long enough for numpy and ONNX Runtime from a cold, busy disk.
 _START_SECONDS = 120.0

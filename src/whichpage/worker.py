@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import pickle
-import struct
 import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO, Protocol
@@ -26,12 +23,11 @@ from whichpage.adding import Content, PageRow
 from whichpage.errors import SourceError, WhichpageError
 from whichpage.files import Stamp, sha256, stamp
 from whichpage.sources import NoBook, Source, open_source, thumbnail
+from whichpage.tasks import Beat, Broken, Failed, Index, Inspect, Setup, Task, receive, send
 from whichpage.types import Grey, PageCodes
 
 # 60 decodes in a fifth of a millisecond, and text stays legible; about 14 KB a page.
 THUMBNAIL_QUALITY = 60
-
-_HEADER = struct.Struct(">Q")
 
 
 class Encodes(Protocol):
@@ -39,69 +35,6 @@ class Encodes(Protocol):
 
     def encode(self, images: Sequence[Grey]) -> PageCodes:
         """The codes of N images, (H, W) uint8 each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """How a worker sets itself up.
-
-    encoder: "module:name" of what makes the encoder, called with `model` and threads=1.
-    memory: bytes that the process may allocate, where the system can limit that.
-    """
-
-    encoder: str
-    model: Path | None
-    memory: int
-
-
-@dataclass(frozen=True, slots=True)
-class Inspect:
-    """Read a file's content: hash it, open it, count its pages."""
-
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Index some pages of a book.
-
-    stamp: of the file when it was inspected; another one now means another content.
-    skip: pages that must not be touched again, and what they did.
-    """
-
-    path: Path
-    stamp: Stamp
-    numbers: tuple[int, ...]
-    skip: dict[int, str] = field(default_factory=dict)
-
-
-Task = Inspect | Index
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A task that cannot be done.
-
-    reason: why, in a few words about the file.
-    no_book: whether the file is in order, but no book.
-    """
-
-    reason: str
-    no_book: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The worker itself cannot work: no task would succeed."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """A sign of life; the page that is now being rendered, if any."""
-
-    page: int | None = None
 
 
 class Worker:
@@ -192,25 +125,6 @@ def is_blank(grey: Grey) -> bool:
     inner = grey[height // 25 : height - height // 25, width // 25 : width - width // 25]
     ink = int(np.count_nonzero(cv2.absdiff(inner, cv2.blur(inner, (31, 31))) > 24))
     return ink < 25 + inner.size // 20_000
-
-
-def send(output: BinaryIO, message: object) -> None:
-    """Writes a message to a pipe at once."""
-    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    output.write(_HEADER.pack(len(data)) + data)
-    output.flush()
-
-
-def receive(pipe: BinaryIO) -> Any:
-    """Reads a message from a pipe.
-
-    Raises:
-        EOFError: the other side is gone.
-    """
-    header = pipe.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        raise EOFError
-    return pickle.loads(pipe.read(_HEADER.unpack(header)[0]))
 
 
 def main() -> None:

@@ -1,0 +1,183 @@
+"""Adding end to end below the facade: misbehaving files, killed adders, two adders at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from books import TINY_MODEL, contents, image_bytes, make_archive, make_pdf
+from PIL import Image
+
+from whichpage.adding import Adder
+from whichpage.catalog import Catalog
+from whichpage.files import scan
+from whichpage.indexing import CHUNK_PAGES, AddProgress, AddReport, Indexing
+from whichpage.library import WORKER_MEMORY, Library
+from whichpage.pool import Pool
+from whichpage.tasks import Setup
+
+ADD = (
+    "import sys; from pathlib import Path; from whichpage.library import Library\n"
+    "library, model, *paths = sys.argv[1:]\n"
+    "print('ready', flush=True)\n"
+    "report = Library.open(library, model=Path(model), create=True).add(*paths, workers=2)\n"
+    "assert not report.failed, report\n"
+)
+
+
+def add(library: Path, *paths: Path, encoder: str = "whichpage.encoder:Encoder.load") -> AddReport:
+    """One add with an encoder of the test's choice."""
+    with (
+        Catalog.open(library, create=True) as catalog,
+        Adder(catalog, "tiny") as adder,
+        Pool(Setup(encoder, TINY_MODEL, WORKER_MEMORY), size=2, seconds=2) as pool,
+    ):
+        report = Indexing(adder, pool).run(scan(paths), catalog.known())
+        adder.sweep()
+        assert catalog.check().damage == ()
+    return report
+
+
+def adder_process(library: Path, *paths: Path) -> subprocess.Popen[bytes]:
+    """Another process that adds, about to begin."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    process = subprocess.Popen(
+        [sys.executable, "-c", ADD, str(library), str(TINY_MODEL), *map(str, paths)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Books of 1 to 100 pages in three kinds, two of them the same, 211 pages in all."""
+    top = tmp_path_factory.mktemp("books")
+    for seed, pages in enumerate([100, 33, 1, 1, 5, 64]):
+        make_pdf(top / f"日本 {seed}.pdf", pages, seed=seed, blank=[2, 3])
+    shutil.copy(top / "日本 1.pdf", top / "copy.pdf")
+    make_archive(top / "comic.cbz", ["1.jpg", "2.jpg", "10.jpg"])
+    (top / "scans").mkdir()
+    for number in range(4):
+        (top / "scans" / f"{number}.png").write_bytes(image_bytes(100 + number, "PNG"))
+    return top
+
+
+@pytest.fixture(scope="module")
+def undisturbed(books: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object, ...]]:
+    library = tmp_path_factory.mktemp("undisturbed") / "library"
+    with Library.open(library, model=TINY_MODEL, create=True) as opened:
+        report = opened.add(books)
+    assert (report.added, len(report.copies), report.failed) == (8, 1, ())
+    assert (report.pages, report.blank) == (211, 8)
+    return contents(library)
+
+
+def test_killed_at_random_moments_loses_nothing(
+    books: Path, undisturbed: dict[str, tuple[object, ...]], tmp_path: Path
+) -> None:
+    chance = random.Random(1)
+    library = tmp_path / "library"
+    killed = 0
+    for _ in range(4):
+        process = adder_process(library, books)
+        time.sleep(chance.uniform(0.4, 1.4))
+        killed += process.poll() is None
+        process.kill()
+        process.communicate()
+    assert killed >= 2
+    with Library.open(library, model=TINY_MODEL, create=True) as opened:
+        report = opened.add(books)
+        assert report.failed == ()
+        assert opened.check().problems == ()
+    assert contents(library) == undisturbed
+
+
+def test_two_adders_at_once_make_the_same_library(
+    books: Path, undisturbed: dict[str, tuple[object, ...]], tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    processes = [adder_process(library, books) for _ in range(2)]
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert contents(library) == undisturbed
+    assert list(library.glob("*.lock")) == []
+
+
+def test_interrupted_in_a_book_goes_on_in_it(
+    books: Path, undisturbed: dict[str, tuple[object, ...]], tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress: AddProgress) -> None:
+        if progress.pages_done:
+            raise Stop
+
+    with Library.open(library, model=TINY_MODEL, create=True) as opened:
+        with pytest.raises(Stop):
+            opened.add(books / "日本 0.pdf", progress=stop)
+        (book,) = opened.books()
+        assert (book.state, book.pages) == ("unfinished", 100)
+        assert book.done % CHUNK_PAGES == 0 or book.done % CHUNK_PAGES == 100 % CHUNK_PAGES
+        seen: list[AddProgress] = []
+        report = opened.add(books, progress=seen.append)
+    assert report.pages == 211 - book.done
+    assert (seen[-1].pages_done, seen[-1].pages_total, seen[-1].seconds_left) == (211, 211, 0)
+    assert contents(library) == undisturbed
+
+
+def test_pages_that_kill_or_hang_are_left_out_of_their_book(tmp_path: Path) -> None:
+    folder = tmp_path / "books" / "scans"
+    folder.mkdir(parents=True)
+    for number in (1, 4):
+        (folder / f"{number}.png").write_bytes(image_bytes(number, "PNG"))
+    for number, grey in ((2, 50), (3, 120)):
+        Image.new("L", (40, 60), grey).save(folder / f"{number}.png")
+    good = make_pdf(tmp_path / "books" / "good.pdf", 40)
+    report = add(tmp_path / "library", tmp_path / "books", encoder="misbehaving:load")
+    assert (report.added, report.pages, report.failed) == (2, 44, ())
+    assert report.incomplete == (
+        (folder, "2 of 4 pages cannot be read; page 2 crashes the program that reads it"),
+    )
+    with Catalog.open(tmp_path / "library") as catalog:
+        assert [(book.path, book.unreadable) for book in catalog.books()] == [(good, 0), (folder, 2)]
+        assert len(catalog.codes()[0]) == 42
+
+
+def test_book_that_kills_again_and_again_is_given_up(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for number in range(1, 6):
+        Image.new("L", (40, 60), 50).save(folder / f"{number}.png")
+    good = make_pdf(tmp_path / "good.pdf", 3)
+    report = add(tmp_path / "library", folder, good, encoder="misbehaving:load")
+    assert report.failed == ((folder, "page 3 crashes the program that reads it, and so did others"),)
+    assert report.added == 1
+    assert [book[3] for book in contents(tmp_path / "library").values()] == [[str(good)]]
+
+
+def test_book_without_a_readable_page_fails(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"{number}.jpg").write_bytes(b"no image")
+    report = add(tmp_path / "library", tmp_path)
+    reason = "no page can be read; page 1 (1.jpg) is damaged, or no image that can be read"
+    assert report.failed == ((tmp_path, reason),)
+    assert contents(tmp_path / "library") == {}
+
+
+def test_archives_that_are_no_books_are_named_only_when_asked_for(tmp_path: Path) -> None:
+    other = make_archive(tmp_path / "source.zip", ["main.c"])
+    assert add(tmp_path / "library", tmp_path).failed == ()
+    assert add(tmp_path / "library", other).failed == ((other, "holds no images"),)

@@ -1,0 +1,170 @@
+"""The facade: what a user does with a library, from the first add on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from books import TINY_MODEL, contents, image_bytes, make_archive, make_pdf, pdf_bytes
+
+from whichpage.errors import BookNotFound, LibraryNotFound, LibraryOutdated, ModelError
+from whichpage.library import Library, default_path
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Path:
+    """A PDF of 5 pages, one blank, and a comic of 2."""
+    make_pdf(tmp_path / "books" / "a.pdf", 5, blank=[4])
+    make_archive(tmp_path / "books" / "b.cbz", ["1.jpg", "2.jpg"])
+    return tmp_path / "books"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library.open(tmp_path / "library", model=TINY_MODEL, create=True)
+
+
+def test_a_library_lives(books: Path, library: Library, tmp_path: Path) -> None:
+    report = library.add(books)
+    assert (report.added, report.pages, report.blank, report.failed) == (2, 7, 1, ())
+    before = contents(tmp_path / "library")
+
+    again = library.add(str(books), books / "a.pdf")
+    assert (again.unchanged, again.added, again.pages) == (2, 0, 0)
+
+    os.utime(books / "a.pdf", ns=(1, 1))
+    touched = library.add(books)
+    assert (touched.unchanged, touched.pages) == (2, 0)
+
+    (books / "deep").mkdir()
+    (books / "a.pdf").rename(books / "deep" / "neu.pdf")
+    moved = library.add(books)
+    assert (moved.moved, moved.unchanged, moved.pages) == (1, 1, 0)
+    assert [book.path.name for book in library.books()] == ["b.cbz", "neu.pdf"]
+
+    shutil.copy(books / "b.cbz", books / "c.cbz")
+    copied = library.add(books)
+    assert copied.copies == ((books / "c.cbz", books / "b.cbz"),)
+    assert (copied.unchanged, copied.pages) == (2, 0)
+    assert library.add(books).unchanged == 3
+
+    make_pdf(books / "deep" / "neu.pdf", 2, seed=9)
+    changed = library.add(books)
+    assert (changed.changed, changed.pages) == (1, 2)
+    info = library.info()
+    assert (info.books, info.copies, info.pages, info.blank, info.unfinished) == (2, 1, 4, 0, 0)
+    assert library.check().problems == ()
+    assert set(contents(tmp_path / "library")) - set(before) != set()
+
+    assert library.remove("neu").path == books / "deep" / "neu.pdf"
+    with pytest.raises(BookNotFound):
+        library.remove("neu")
+    assert (books / "deep" / "neu.pdf").exists()
+
+
+def test_bad_files_are_named_and_the_rest_goes_on(books: Path, library: Library) -> None:
+    (books / "0 empty.pdf").write_bytes(b"")
+    (books / "1 locked.pdf").write_bytes(pdf_bytes(2, encrypted=True))
+    (books / "2 html.pdf").write_text("<html>")
+    (books / "3 cut.cbz").write_bytes((books / "b.cbz").read_bytes()[:400])
+    (books / "4 jpeg.pdf").write_bytes(image_bytes(1))
+    report = library.add(books, books / "nowhere.pdf")
+    assert sorted((path.name, reason) for path, reason in report.failed) == [
+        ("0 empty.pdf", "is empty"),
+        ("1 locked.pdf", "is encrypted"),
+        ("2 html.pdf", "is not really a PDF"),
+        ("3 cut.cbz", "is a damaged archive"),
+        ("nowhere.pdf", "does not exist"),
+    ]
+    assert report.added == 3
+
+
+def test_pages_keep_their_small_footprint(library: Library, tmp_path: Path) -> None:
+    library.add(make_pdf(tmp_path / "a.pdf", 200))
+    assert library.info().bytes / 200 < 20_000
+
+
+def test_renewing_makes_the_same_library_anew(books: Path, library: Library, tmp_path: Path) -> None:
+    library.add(books)
+    before = contents(tmp_path / "library")
+    other = tmp_path / "other.onnx"
+    # A field that ONNX does not know changes the file, and so the model's id, but not what it does.
+    other.write_bytes(TINY_MODEL.read_bytes() + b"\xca\x3e\x00")
+    with Library.open(tmp_path / "library", model=other) as renewed:
+        with pytest.raises(
+            LibraryOutdated, match=r"was made with model .* renew it with `whichpage add --renew`"
+        ):
+            renewed.add(books)
+        assert len(renewed.books()) == 2  # looking needs no model
+        report = renewed.add(renew=True)
+        assert (report.added, report.pages) == (2, 7)
+        assert renewed.check().problems == ()
+    assert contents(tmp_path / "library") == before
+    with pytest.raises(LibraryOutdated):
+        library.add(books)
+
+
+def test_model_that_is_missing(books: Path, tmp_path: Path) -> None:
+    library = Library.open(tmp_path / "library", model=tmp_path / "no.onnx", create=True)
+    with pytest.raises(ModelError):
+        library.add(books)
+    (tmp_path / "no.onnx").write_bytes(b"rubbish")
+    with pytest.raises(ModelError):
+        library.add(books)
+    assert library.check().problems == ()
+
+
+def test_library_is_where_it_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHICHPAGE_LIBRARY", str(tmp_path / "here"))
+    assert default_path() == tmp_path / "here"
+    with pytest.raises(LibraryNotFound, match=str(tmp_path / "here")):
+        Library.open()
+    Library.open(create=True).close()
+    assert Library.open(tmp_path / "here").books() == []
+    monkeypatch.delenv("WHICHPAGE_LIBRARY")
+    assert default_path().name == "whichpage"
+
+
+def test_listing_loads_neither_models_nor_images(books: Path, library: Library, tmp_path: Path) -> None:
+    library.add(books)
+    program = (
+        "import sys; from whichpage import Library\n"
+        f"with Library.open({str(tmp_path / 'library')!r}) as library:\n"
+        "    library.info(); print(len(library.books())); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    count, modules = done.stdout.splitlines()
+    assert count == "2"
+    assert not {"cv2", "faiss", "onnxruntime", "PIL", "pypdfium2"} & set(modules.split())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_stops_soon_and_keeps_what_is_done(library: Library, tmp_path: Path) -> None:
+    make_pdf(tmp_path / "books" / "a.pdf", 1500)
+    program = (
+        "from pathlib import Path; from whichpage import Library\n"
+        f"with Library.open({str(tmp_path / 'library')!r}, model=Path({str(TINY_MODEL)!r})) as library:\n"
+        f"    library.add({str(tmp_path / 'books')!r}, progress=lambda p: print(p.pages_done, flush=True))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    while int(process.stdout.readline()) < 64:
+        pass
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert errors.strip().endswith("KeyboardInterrupt")
+    (book,) = library.books()
+    assert book.state == "unfinished"
+    assert 64 <= book.done < 1500
+    assert library.check().whole
+    assert not list((tmp_path / "library").glob("*.lock"))

@@ -1,0 +1,137 @@
+"""Workers that crash, hang, eat memory, or never start; real processes all of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from books import TINY_MODEL, make_pdf
+from PIL import Image
+
+from whichpage.errors import ModelError, WhichpageError
+from whichpage.files import stamp
+from whichpage.pool import Done, Lost, Pool
+from whichpage.tasks import Failed, Index, Inspect, Setup, Task
+
+MEMORY = 800 << 20
+SETUP = Setup("misbehaving:load", TINY_MODEL, MEMORY)
+
+
+def folder_of(path: Path, *greys: int) -> Path:
+    """A folder of plain images; see `misbehaving` for what their darkness does."""
+    path.mkdir()
+    for number, grey in enumerate(greys, 1):
+        Image.new("L", (40, 60), grey).save(path / f"{number}.png")
+    return path
+
+
+def outcome(pool: Pool, task: Task, *, seconds: float = 30) -> Done | Lost:
+    pool.give(task)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if event := pool.wait():
+            return event
+    raise AssertionError("the pool has lost a task")
+
+
+def test_lost_workers_are_replaced(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a", 255, 50, 120, 255)
+    with Pool(SETUP, size=1, seconds=2) as pool:
+
+        def index(*numbers: int) -> Done | Lost:
+            return outcome(pool, Index(folder, stamp(folder), numbers))
+
+        first = index(1)
+        assert isinstance(first, Done)
+        assert [row.number for row in first.result] == [1]
+        died = index(1, 2)
+        assert isinstance(died, Lost)
+        assert (died.page, died.reason) == (2, "crashes the program that reads it")
+        hung = index(3)
+        assert isinstance(hung, Lost)
+        assert (hung.page, hung.reason) == (3, "takes longer than 2 s to read")
+        assert isinstance(index(4), Done)
+        assert pool.free == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's memory")
+def test_memory_is_limited(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a", 180)
+    with Pool(SETUP, size=1, seconds=20) as pool:
+        done = outcome(pool, Index(folder, stamp(folder), (1,)))
+    assert isinstance(done, Done)
+    assert done.result == Failed("needs too much memory")
+
+
+def test_workers_work_at_the_same_time(tmp_path: Path) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 20)
+    with Pool(Setup("misbehaving:slow", None, MEMORY), size=2, seconds=20) as pool:
+        for _ in range(2):
+            outcome(pool, Inspect(book))
+        began = time.monotonic()
+        pool.give(Index(book, stamp(book), tuple(range(1, 11))))
+        pool.give(Index(book, stamp(book), tuple(range(11, 21))))
+        assert pool.free == 0
+        results: list[Done | Lost] = []
+        while len(results) < 2:
+            if event := pool.wait():
+                results.append(event)
+        # 20 pages of 0.1 s each: two workers need one second, one would need two.
+        assert 1 <= time.monotonic() - began < 1.9
+
+
+def test_encoder_that_cannot_be_loaded(tmp_path: Path) -> None:
+    with (
+        Pool(Setup("misbehaving:refuse", Path("x.onnx"), MEMORY), size=1, seconds=5) as pool,
+        pytest.raises(ModelError, match=r"x\.onnx is not a model"),
+    ):
+        outcome(pool, Inspect(tmp_path))
+
+
+def test_worker_that_cannot_start(tmp_path: Path) -> None:
+    with (
+        Pool(Setup("misbehaving:die", None, MEMORY), size=1, seconds=5) as pool,
+        pytest.raises(WhichpageError, match="no worker process can be started: the encoder is broken"),
+    ):
+        outcome(pool, Inspect(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_killed_adder_leaves_no_worker(tmp_path: Path) -> None:
+    """The worker sleeps for a thousand seconds in a page; it ends all the same when its adder is killed."""
+    folder = folder_of(tmp_path / "a", 120)
+    program = f"""
+from pathlib import Path
+from whichpage.files import stamp
+from whichpage.pool import Pool
+from whichpage.tasks import Index, Setup
+folder = Path({str(folder)!r})
+with Pool(Setup("misbehaving:load", Path({str(TINY_MODEL)!r}), {MEMORY}), size=1, seconds=999) as pool:
+    pool.give(Index(folder, stamp(folder), (1,)))
+    while pool._busy[0].page is None:
+        pool.wait()
+    print(pool._busy[0]._child.pid, flush=True)
+    while True:
+        pool.wait()
+"""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    adder = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert adder.stdout is not None
+    worker = Path("/proc") / adder.stdout.readline().decode().strip()
+    assert worker.exists()
+    adder.kill()
+    adder.communicate()
+    deadline = time.monotonic() + 10
+    while worker.exists() and time.monotonic() < deadline:
+        # Nobody may be there to collect the dead: a zombie has ended too.
+        if (worker / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        assert not worker.exists()

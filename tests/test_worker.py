@@ -1,0 +1,101 @@
+"""What a worker does with a book, and the wire between worker and pool."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from books import TINY_MODEL, image_bytes, make_pdf, page_image, pdf_bytes
+
+from whichpage.adding import Content
+from whichpage.encoder import Encoder
+from whichpage.files import stamp
+from whichpage.sources import open_source, thumbnail
+from whichpage.tasks import Beat, Failed, Index, Inspect, receive
+from whichpage.worker import Worker, is_blank
+
+
+def worker() -> tuple[Worker, io.BytesIO]:
+    output = io.BytesIO()
+    return Worker(Encoder.load(TINY_MODEL), output), output
+
+
+def test_inspection_tells_the_content(tmp_path: Path) -> None:
+    book = tmp_path / "a.pdf"
+    book.write_bytes(pdf_bytes(3, title="A \\(b\\)\\007 c"))
+    expected = Content(book, stamp(book), hashlib.sha256(book.read_bytes()).hexdigest(), 3, "A (b) c")
+    assert worker()[0].do(Inspect(book)) == expected
+
+
+def test_pages_come_with_codes_and_thumbnails(tmp_path: Path) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 4, blank=[2])
+    does, output = worker()
+    rows = does.do(Index(book, stamp(book), (1, 2, 4, 3), {4: "page 4 is bad"}))
+    assert isinstance(rows, list)
+    assert [row.number for row in rows] == [1, 2, 4, 3]
+    assert [(row.codes is None, row.trouble) for row in rows] == [
+        (False, None),
+        (True, None),
+        (True, "page 4 is bad"),
+        (False, None),
+    ]
+    with open_source(book) as source:
+        greys = [thumbnail(source.render(number).grey) for number in (1, 3)]
+    bits = Encoder.load(TINY_MODEL).encode(greys).bits
+    for row, grey, expected in zip((rows[0], rows[3]), greys, bits, strict=True):
+        assert row.codes == expected.tobytes()
+        assert row.codes is not None
+        assert row.thumbnail is not None
+        assert len(row.codes) == 96
+        decoded = cv2.imdecode(np.frombuffer(row.thumbnail, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert decoded is not None
+        assert np.abs(decoded.astype(int) - grey).mean() < 3
+    output.seek(0)
+    assert [receive(output) for _ in range(5)] == [Beat(), Beat(1), Beat(2), Beat(3), Beat()]
+
+
+def test_file_that_changes_meanwhile_fails(tmp_path: Path) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 2)
+    before = stamp(book)
+    does, _ = worker()
+    assert isinstance(does.do(Index(book, before, (1,))), list)
+    make_pdf(book, 3, seed=1)
+    assert does.do(Index(book, before, (2,))) == Failed("changed while it was read")
+
+
+def test_bad_page_is_in_trouble_and_the_others_are_not(tmp_path: Path) -> None:
+    for number in (1, 3):
+        (tmp_path / f"{number}.png").write_bytes(image_bytes(number, "PNG"))
+    (tmp_path / "2.png").write_bytes(b"")
+    rows = worker()[0].do(Index(tmp_path, stamp(tmp_path), (1, 2, 3)))
+    assert isinstance(rows, list)
+    assert [row.trouble for row in rows] == [
+        None,
+        "page 2 (2.png) is damaged, or no image that can be read",
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dots", "blank"),
+    [(0, True), (2, True), (12, False)],
+)
+def test_paper_with_grain_shadow_and_page_number_is_blank(dots: int, blank: bool) -> None:
+    chance = np.random.default_rng(1)
+    shadow = np.linspace(140, 240, 338)[None] + np.linspace(0, 10, 478)[:, None]
+    scan = shadow + chance.normal(0, 4, (478, 338))
+    scan[:8] = 0  # the scanner's lid
+    for dot in range(dots):  # a digit of 3 x 4 pixels each
+        scan[440:444, 160 + 5 * dot : 163 + 5 * dot] = 20
+    assert is_blank(scan.clip(0, 255).astype(np.uint8)) == blank
+
+
+def test_pages_are_not_blank() -> None:
+    assert not is_blank(page_image(1))
+    assert not is_blank(255 - page_image(1))
+    assert is_blank(np.zeros((478, 338), np.uint8))
+    assert is_blank(np.full((1, 1), 7, np.uint8))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from whichpage.adding import Adder
 from whichpage.catalog import Book, Catalog, CheckReport, LibraryInfo
@@ -15,6 +16,10 @@ from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
 from whichpage.pool import Pool
 from whichpage.tasks import Setup
+from whichpage.types import Answer, Colour, Grey
+
+if TYPE_CHECKING:
+    from whichpage.finding import Finder
 
 __all__ = ["AddProgress", "AddReport", "Book", "CheckReport", "Library", "LibraryInfo", "default_path"]
 
@@ -34,6 +39,8 @@ class Library:
     def __init__(self, catalog: Catalog, *, model: Path | None = None) -> None:
         self._catalog = catalog
         self._model = model
+        self._finder: tuple[int, Finder] | None = None
+        self._loading = threading.Lock()
 
     @classmethod
     def open(cls, path: Path | str | None = None, *, model: Path | None = None, create: bool = False) -> Self:
@@ -91,6 +98,45 @@ class Library:
             adder.sweep()
         _log.info("%d pages in %.1f s", report.pages, report.seconds)
         return report
+
+    def find(self, photo: Path | str | bytes | Grey | Colour, *, top: int = 5) -> Answer:
+        """The pages of the library that a photo shows; none of them verified when it shows none.
+
+        Args:
+            photo: a file, the bytes of one, or (H, W) or (H, W, 3) uint8 pixels.
+            top: how many matches to answer at most; verified ones are never cut off.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+            LibraryOutdated: the library was made with another model.
+            ModelError: a model cannot be loaded.
+        """
+        name = str(photo) if isinstance(photo, Path | str) else "-"
+        return self._current_finder().find(photo, name=name, top=top)
+
+    def _current_finder(self) -> Finder:
+        """The models and the index over what the library holds now, whoever added it."""
+        # Here and not above: listing books must load neither ONNX Runtime nor faiss.
+        from whichpage.encoder import Encoder, model_id
+        from whichpage.finding import Finder, FindOptions
+        from whichpage.index import FlatIndex
+        from whichpage.pagefinder import PageFinder
+
+        with self._loading:
+            generation = self._catalog.generation()
+            if self._finder is None:
+                self._catalog.require_model(model_id(self._model))
+                threads = os.cpu_count() or 1
+                encoder = Encoder.load(self._model, threads=threads)
+                page_finder = PageFinder.load(threads=threads)
+            elif self._finder[0] != generation:
+                self._catalog.require_model(model_id(self._model))
+                encoder, page_finder = self._finder[1].encoder, self._finder[1].page_finder
+            else:
+                return self._finder[1]
+            index = FlatIndex(*self._catalog.codes())
+            self._finder = generation, Finder(encoder, page_finder, index, self._catalog, FindOptions())
+            return self._finder[1]
 
     def books(self) -> list[Book]:
         """All books, sorted by path; those whose indexing was interrupted as well."""

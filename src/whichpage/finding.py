@@ -1,0 +1,254 @@
+"""Photo -> answer: the stages of finding, one after the other, and how far each of them looks.
+
+Retrieval proposes, verification decides. The few candidates that retrieval puts first are verified
+before the others, so that an easy photo is answered at once and only a hard one, or one of no page
+in the library, pays for all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage import photo as photos
+from whichpage import verify
+from whichpage.encoder import Encoder
+from whichpage.index import Index
+from whichpage.pagefinder import PageFinder
+from whichpage.types import (
+    VIEW_ROWS,
+    VIEWS,
+    Answer,
+    Candidate,
+    Colour,
+    Grey,
+    Match,
+    Page,
+    PageCodes,
+    PageView,
+    Quad,
+    Status,
+)
+
+logger = logging.getLogger(__name__)
+
+# The encoder reads pages at 320 x 224; rectified a little larger, its own scaling smooths them.
+_ENCODED = (400, 280)
+
+
+class PageStore(Protocol):
+    """What finding needs of the catalogue."""
+
+    def pages(self, page_ids: Sequence[int]) -> list[Page]:
+        """The pages of these ids, in their order."""
+        ...
+
+    def encoded_thumbnails(self, page_ids: Sequence[int]) -> list[bytes]:
+        """The pages' thumbnails as stored (JPEG), in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class FindOptions:
+    """How far finding looks.
+
+    candidates: pages retrieval proposes for a page view.
+    first: how many of them are looked at before a sure match may end the search.
+    finely: how many of those looked at are aligned finely, and again of all of them.
+    again: how many of those are aligned once more from where they were found, if it is not clear yet.
+    sure: confidence that ends the search.
+    """
+
+    candidates: int = 100
+    first: int = 12
+    finely: int = 5
+    again: int = 2
+    sure: float = 0.999
+
+
+@dataclass
+class _Stopwatch:
+    seconds: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+@dataclass(frozen=True, eq=False)
+class _Aligned:
+    """A candidate page laid over one view of the photo."""
+
+    page_id: int
+    view: int
+    alignment: verify.Alignment
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Coarse:
+    """A candidate page after the first level of alignment."""
+
+    page_id: int
+    score: float
+    warp: verify.Warp
+    page: verify.Thumbnail
+    sheet: verify.Sheet
+
+
+class Finder:
+    """Answers photos from one library: holds the models and the index, keeps nothing of the photos."""
+
+    def __init__(
+        self, encoder: Encoder, page_finder: PageFinder, index: Index, store: PageStore, options: FindOptions
+    ) -> None:
+        self.encoder = encoder
+        self.page_finder = page_finder
+        self._index = index
+        self._store = store
+        self._options = options
+
+    def find(self, source: Path | str | bytes | Grey | Colour, *, name: str, top: int) -> Answer:
+        """The pages that a photo shows.
+
+        Args:
+            source: a file, the bytes of one, or (H, W) or (H, W, 3) uint8 pixels.
+            name: what the answer calls the photo.
+            top: how many matches to answer at most; verified ones are never cut off.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        started, watch = time.perf_counter(), _Stopwatch()
+        photo = photos.decode(source)
+        watch.lap("decode")
+        views = self.page_finder.find(photo)
+        watch.lap("finder")
+        aligned = self._match_views(photo, views, watch)
+        if not any(one.confidence >= verify.ACCEPTED for one in aligned):
+            # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
+            aligned += self._match_views(photo, [_whole_frame(photo)], watch, first_view=len(views))
+        matches = self._matches(photo, aligned, top=top)
+        watch.lap("verify")
+        status: Status = "found" if any(match.verified for match in matches) else "not_found"
+        seconds = time.perf_counter() - started
+        return Answer(name, status, seconds, tuple(matches), timings=watch.seconds)
+
+    def _match_views(
+        self, photo: photos.Photo, views: list[PageView], watch: _Stopwatch, *, first_view: int = 0
+    ) -> list[_Aligned]:
+        aligned: list[_Aligned] = []
+        for number, view in enumerate(views):
+            quads = hypotheses(view, photo)
+            codes, weights = self._encode(photo, quads)
+            watch.lap("encode")
+            candidates = self._index.search(codes, weights=weights, top=self._options.candidates)
+            watch.lap("search")
+            aligned += self._verify(photo, quads, candidates, view=first_view + number)
+            watch.lap("verify")
+        return aligned
+
+    def _encode(self, photo: photos.Photo, quads: list[Quad]) -> tuple[PageCodes, NDArray[np.float32]]:
+        images, weights = [], []
+        for quad in quads:
+            grey, seen = photos.rectify(photo, quad, size=_ENCODED)
+            images.append(grey)
+            weights.append(_view_weights(seen))
+        return self.encoder.encode(images), np.array(weights, np.float32)
+
+    def _verify(
+        self, photo: photos.Photo, quads: list[Quad], candidates: list[Candidate], *, view: int
+    ) -> list[_Aligned]:
+        """Aligns candidates with the photo, all of them coarsely and the best of those finely."""
+        sheets: dict[tuple[int, bool], verify.Sheet] = {}
+        waiting: list[_Coarse] = []
+        aligned: list[_Aligned] = []
+        first = self._options.first
+        for chunk in (candidates[:first], candidates[first:]):
+            waiting += self._align_coarsely(photo, quads, chunk, sheets)
+            waiting.sort(key=lambda coarse: -coarse.score)
+            finely, waiting = waiting[: self._options.finely], waiting[self._options.finely :]
+            fresh = [(verify.align(one.sheet, one.page, one.score, one.warp), one) for one in finely]
+            fresh.sort(key=lambda pair: -pair[0].correlation)
+            for place, (alignment, one) in enumerate(fresh):
+                if place < self._options.again and verify.worth_another_look(alignment):
+                    alignment = verify.realign(photo, one.page, alignment)
+                aligned.append(_Aligned(one.page_id, view, alignment, verify.confidence(alignment)))
+            if any(one.confidence >= self._options.sure for one in aligned):
+                break
+        return aligned
+
+    def _align_coarsely(
+        self,
+        photo: photos.Photo,
+        quads: list[Quad],
+        candidates: list[Candidate],
+        sheets: dict[tuple[int, bool], verify.Sheet],
+    ) -> list[_Coarse]:
+        coarse = []
+        thumbnails = self._store.encoded_thumbnails([candidate.page_id for candidate in candidates])
+        for candidate, thumbnail in zip(candidates, thumbnails, strict=True):
+            page = verify.Thumbnail(thumbnail)
+            key = (candidate.view, page.landscape)
+            if key not in sheets:
+                sheets[key] = verify.sheet(photo, quads[candidate.view], landscape=page.landscape)
+            score, warp = verify.align_coarse(sheets[key], page)
+            coarse.append(_Coarse(candidate.page_id, score, warp, page, sheets[key]))
+        return coarse
+
+    def _matches(self, photo: photos.Photo, aligned: list[_Aligned], *, top: int) -> list[Match]:
+        best: dict[int, _Aligned] = {}
+        for one in aligned:
+            if one.page_id not in best or one.alignment.correlation > best[one.page_id].alignment.correlation:
+                best[one.page_id] = one
+        # Where one page fits a view far better than another, the other one only resembles it.
+        fits = {
+            view: max(one.alignment.correlation for one in aligned if one.view == view)
+            for view in {one.view for one in aligned}
+        }
+        ranked = sorted(best.values(), key=lambda one: (-one.confidence, -one.alignment.correlation))
+        pages = dict(
+            zip(
+                [one.page_id for one in ranked],
+                self._store.pages([one.page_id for one in ranked]),
+                strict=True,
+            )
+        )
+        matches = []
+        for one in ranked:
+            page = pages[one.page_id]
+            verified = one.confidence >= verify.ACCEPTED and one.alignment.correlation > 0.85 * fits[one.view]
+            quad = ((one.alignment.quad + 0.5) * photo.scale - 0.5).astype(np.float32)
+            matches.append(Match(page.source, page.number, verified, one.confidence, quad))
+        matches.sort(key=lambda match: (not match.verified, -match.confidence))
+        return matches[: max(top, sum(match.verified for match in matches))]
+
+
+def hypotheses(view: PageView, photo: photos.Photo) -> list[Quad]:
+    """Where the page's corners may be: any of the four may be the print's top left."""
+    return [np.ascontiguousarray(np.roll(view.quad, -turn, axis=0)) for turn in range(4)]
+
+
+def _whole_frame(photo: photos.Photo) -> PageView:
+    height, width = photo.pixels.shape[:2]
+    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
+    return PageView(frame, 0.0)
+
+
+def _view_weights(seen: NDArray[np.bool_]) -> list[float]:
+    """How much each view's code counts: parts of the page that the photo shows only in part count less."""
+    rows = seen.shape[0]
+    shares = {
+        view: float(seen[rows * VIEW_ROWS[view][0] // 10 : rows * VIEW_ROWS[view][1] // 10].mean())
+        for view in VIEWS
+    }
+    return [max(shares[view], 0.02) ** 2 for view in VIEWS]

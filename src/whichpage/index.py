@@ -1,0 +1,91 @@
+"""Codes -> nearest codes: exhaustive Hamming search with faiss, then a finer ranking of the nearest."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.types import CODE_BITS, VIEWS, Candidate, PageCodes
+
+
+class Index(Protocol):
+    """What finding needs of an index; any engine that can do this will serve."""
+
+    def __len__(self) -> int:
+        """The number of pages."""
+        ...
+
+    def search(self, queries: PageCodes, *, weights: NDArray[np.float32], top: int) -> list[Candidate]:
+        """The `top` pages nearest to any of the queries, each page once, nearest first."""
+        ...
+
+
+class FlatIndex:
+    """`faiss.IndexBinaryFlat`, one a view of the page (whole, upper, lower).
+
+    The Hamming distance ranks all pages; the nearest of each view are ranked again by the asymmetric
+    distance, in which the query keeps its real numbers and only the library's side is rounded to bits
+    (Gordo et al., "Asymmetric distances for binary embeddings", TPAMI 2014).
+    """
+
+    def __init__(self, page_ids: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
+        """page_ids: (N,) int64; bits: (N, 3, 32) uint8, as the encoder packs them."""
+        faiss.omp_set_num_threads(1)
+        self._page_ids = page_ids
+        self._bits = bits
+        self._views = []
+        for view in range(len(VIEWS)):
+            flat = faiss.IndexBinaryFlat(CODE_BITS)
+            if len(page_ids):
+                flat.add(np.ascontiguousarray(bits[:, view]))
+            self._views.append(flat)
+
+    def __len__(self) -> int:
+        return len(self._page_ids)
+
+    def search(
+        self, queries: PageCodes, *, weights: NDArray[np.float32], top: int, shortlist: int = 200
+    ) -> list[Candidate]:
+        """The `top` pages nearest to any of the queries, each page once, nearest first.
+
+        Args:
+            queries: Q encoded images.
+            weights: (Q, 3) float32, how much each view counts for each query, 0 = leave it out.
+            top: number of candidates.
+            shortlist: nearest codes a view that are ranked again.
+        """
+        if not len(self) or not len(queries.bits):
+            return []
+        best: dict[int, tuple[float, int]] = {}
+        for query in range(len(queries.bits)):
+            rows = self._nearest(queries.bits[query], weights[query], shortlist)
+            distances = self._asymmetric(queries.vectors[query], weights[query], rows)
+            for row, distance in zip(rows.tolist(), distances.tolist(), strict=True):
+                if row not in best or distance < best[row][0]:
+                    best[row] = (distance, query)
+        ranked = sorted(best.items(), key=lambda item: item[1][0])[:top]
+        return [Candidate(int(self._page_ids[row]), distance, query) for row, (distance, query) in ranked]
+
+    def _nearest(
+        self, bits: NDArray[np.uint8], weights: NDArray[np.float32], count: int
+    ) -> NDArray[np.int64]:
+        found = [
+            flat.search(bits[view : view + 1], min(count, len(self)))[1][0]
+            for view, flat in enumerate(self._views)
+            if weights[view] > 0
+        ]
+        rows: NDArray[np.int64] = np.unique(np.concatenate([*found, np.empty(0, np.int64)]).astype(np.int64))
+        return rows
+
+    def _asymmetric(
+        self, vectors: NDArray[np.float32], weights: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """1 - weighted mean of <tanh(query), signs> / |tanh(query)|_1 over the views; 0 = all bits agree."""
+        soft = np.tanh(vectors)
+        soft = soft / np.abs(soft).sum(-1, keepdims=True) * (weights / weights.sum())[:, None]
+        signs = np.unpackbits(self._bits[rows], axis=-1).astype(np.float32) * 2 - 1
+        distance: NDArray[np.float32] = 1 - np.einsum("nvd,vd->n", signs, soft)
+        return distance

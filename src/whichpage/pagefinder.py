@@ -1,0 +1,236 @@
+"""Where the pages in a photo are: a network's votes for their corners, and their outlines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from whichpage.encoder import open_session
+from whichpage.errors import ModelError
+from whichpage.photo import Photo
+from whichpage.types import Colour, PageView, Quad
+
+SHIPPED_FINDER = Path(__file__).parent / "models" / "finder.onnx"
+
+# How much of a page's surroundings a second look takes in, on each side, as a share of the look.
+_AROUND = 0.14
+
+
+class PageFinder:
+    """Finds the pages in a photo; make one with `PageFinder.load`."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+        self._side = int(session.get_inputs()[0].shape[2])
+
+    @classmethod
+    def load(cls, path: Path | None = None, *, threads: int = 1) -> PageFinder:
+        """Loads an ONNX page finder; None for the one that ships with whichpage.
+
+        Raises:
+            ModelError: the file is missing or is no page finder.
+        """
+        path = path or SHIPPED_FINDER
+        session = open_session(path, threads=threads)
+        if [output.name for output in session.get_outputs()] != ["logits", "corners", "outline"]:
+            raise ModelError(f"{path} is not a whichpage page finder.")
+        return cls(session)
+
+    def find(self, photo: Photo, *, most: int = 3, looks: int = 2) -> list[PageView]:
+        """The pages in a photo, surest first, corners in working pixels clockwise from one of the four.
+
+        Which corner of the print is the first is not known yet: at this size a page looks much the
+        same upside down. A first look finds the pages; further looks at each, cut out with some of its
+        surroundings, find its outline.
+
+        Args:
+            photo: the photo.
+            most: how many pages to find at most.
+            looks: how often to look at each page again.
+        """
+        height, width = photo.pixels.shape[:2]
+        small = cv2.resize(photo.pixels, (self._side, self._side), interpolation=cv2.INTER_AREA)
+        logits, corners, _ = self._run([np.asarray(small, np.uint8)])
+        views = [
+            PageView((view.quad * [width, height] - 0.5).astype(np.float32), view.score)
+            for view in count_votes(logits[0], corners[0])[:most]
+        ]
+        for _ in range(looks):
+            views = self._look_again(photo, views)
+        return _without_repeats(views)
+
+    def _run(self, images: list[Colour]) -> list[NDArray[np.float32]]:
+        batch = np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
+        return list(self._session.run(None, {"photo": batch}))
+
+    def _look_again(self, photo: Photo, views: list[PageView]) -> list[PageView]:
+        if not views:
+            return []
+        side = self._side
+        inset = (
+            np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * (1 - 2 * _AROUND) + _AROUND
+        ) * side - 0.5
+        to_half = np.diag([0.5, 0.5, 1]) @ np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        matrices: list[NDArray[np.float64]] = []
+        looks: list[Colour] = []
+        seen: list[NDArray[np.bool_]] = []
+        for view in views:
+            matrix = np.asarray(cv2.getPerspectiveTransform(inset, view.quad), np.float64)
+            matrices.append(matrix)
+            look = cv2.warpPerspective(photo.half, to_half @ matrix, (side, side), flags=flags)
+            looks.append(np.asarray(look, np.uint8))
+            ones = np.ones(photo.half.shape[:2], np.uint8)
+            seen.append(
+                cv2.warpPerspective(ones, to_half @ matrix, (side, side), flags=flags)[2::4, 2::4] > 0
+            )
+        outlines = self._run(looks)[2]
+        refined = []
+        for view, matrix, outline, visible in zip(views, matrices, outlines, seen, strict=True):
+            quad = fit_outline(outline, visible, (inset / 4 - 0.375).astype(np.float32)) * 4 + 1.5
+            moved = np.asarray(cv2.perspectiveTransform(quad[None], matrix)[0], np.float32)
+            sound = cv2.isContourConvex(moved) and np.abs(moved).max() < 4 * max(photo.pixels.shape)
+            refined.append(PageView(moved, view.score) if sound else view)
+        return refined
+
+
+def fit_outline(outline: NDArray[np.float32], seen: NDArray[np.bool_], expected: Quad) -> Quad:
+    """The corners of the page whose outline this is.
+
+    Each side is a parabola through where the outline crosses 0 along rows or columns: paper curls.
+    A side that the photo does not show stays where it was expected.
+
+    Args:
+        outline: (n, n) float32, > 0 where the page in the middle is.
+        seen: (n, n) bool, false where the photo shows nothing.
+        expected: (4, 2) the page's corners as believed so far, upright, in cells.
+
+    Returns:
+        (4, 2) float32 corners, top left, top right, bottom right, bottom left, in cells.
+    """
+    left, right = _crossings(outline, seen)
+    top, bottom = _crossings(outline.T, seen.T)
+    middle = expected.mean(0)
+    sides = []
+    for points, ends, axis in ((left, (0, 3), 1), (top, (0, 1), 0), (right, (1, 2), 1), (bottom, (3, 2), 0)):
+        sides.append(_fit_side(points, expected[list(ends)], axis=axis, middle=float(middle[axis])))
+    corners = []
+    for vertical, horizontal, start in ((0, 1, 0), (2, 1, 1), (2, 3, 2), (0, 3, 3)):
+        x, y = expected[start]
+        for _ in range(6):  # both sides are nearly straight and nearly upright, so this converges
+            x, y = np.polyval(sides[vertical], y - middle[1]), np.polyval(sides[horizontal], x - middle[0])
+        corners.append((x, y))
+    return np.array(corners, np.float32)
+
+
+def _crossings(
+    outline: NDArray[np.float32], seen: NDArray[np.bool_]
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Where each row enters and leaves the page: lists of (row, column), as far as the photo shows it."""
+    size = outline.shape[1]
+    enters, leaves = [], []
+    for row in range(outline.shape[0]):
+        line = outline[row]
+        inside = np.flatnonzero(line > 0)
+        if len(inside) < size // 5:
+            continue
+        # The run that holds the middle of what is inside: a neighbouring page may show beyond a gap.
+        breaks = np.flatnonzero(np.diff(inside) > 2)
+        runs = np.split(inside, breaks + 1)
+        run = max(runs, key=len)
+        first, last = int(run[0]), int(run[-1])
+        if first > 0 and seen[row, max(0, first - 2) : first + 1].all():
+            enters.append((float(row), first - float(line[first] / (line[first] - line[first - 1]))))
+        if last < size - 1 and seen[row, last : last + 3].all():
+            leaves.append((float(row), last + float(line[last] / (line[last] - line[last + 1]))))
+    return enters, leaves
+
+
+def _fit_side(
+    points: list[tuple[float, float]], expected: NDArray[np.float32], *, axis: int, middle: float
+) -> NDArray[np.float64]:
+    """Polynomial (3,) of a side: across = p(along - middle), by reweighted least squares."""
+    along_ends, across_ends = expected[:, axis].astype(float) - middle, expected[:, 1 - axis].astype(float)
+    slope = (across_ends[1] - across_ends[0]) / max(along_ends[1] - along_ends[0], 1e-6)
+    believed = np.array([0.0, slope, across_ends[0] - slope * along_ends[0]])
+    if len(points) < 8:
+        return believed
+    along, across = np.array(points).T
+    along = along - middle
+    # The outline is round at the corners; what lies near them says little about the sides.
+    low, high = np.quantile(along, [0.06, 0.94])
+    along, across = along[(along >= low) & (along <= high)], across[(along >= low) & (along <= high)]
+    scale = max(float(np.abs(along).max()), 1.0)
+    design = np.stack([(along / scale) ** 2, along / scale, np.ones_like(along)], -1)
+    ridge = np.diag([2.0, 0.02, 0.0])
+    say = np.ones_like(across)
+    fitted = np.zeros(3)
+    for _ in range(8):
+        fitted = np.linalg.solve(design.T @ (design * say[:, None]) + ridge, design.T @ (across * say))
+        say = 1 / (1 + ((across - design @ fitted) / 0.6) ** 2) ** 2
+    if say.mean() < 0.25:
+        return believed
+    return np.asarray(fitted / np.array([scale**2, scale, 1.0]))
+
+
+def _without_repeats(views: list[PageView]) -> list[PageView]:
+    """Leaves out a view that lies where a surer one lies."""
+    kept: list[PageView] = []
+    for view in views:
+        size = np.sqrt(max(cv2.contourArea(view.quad), 1.0))
+        if all(min(_apart(view.quad, other.quad)) > 0.15 * size for other in kept):
+            kept.append(view)
+    return kept
+
+
+def _apart(quad: Quad, other: Quad) -> list[float]:
+    return [float(np.linalg.norm(np.roll(quad, turn, axis=0) - other, axis=1).mean()) for turn in range(4)]
+
+
+def count_votes(logits: NDArray[np.float32], corners: NDArray[np.float32]) -> list[PageView]:
+    """The pages that a grid of votes agrees on, most votes first.
+
+    Args:
+        logits: (h, w) float32, how likely each cell lies on a page.
+        corners: (h, w, 4, 2) float32, where each cell believes its page's corners.
+
+    Returns:
+        Page views in the votes' units; score = share of the cells on pages that vote for it.
+    """
+    votes = corners[logits > 0]
+    pages: list[PageView] = []
+    total = len(votes)
+    while len(votes) >= max(6, 0.04 * total):
+        distance, order = _vote_distances(votes, votes[:: max(1, len(votes) // 64)])
+        agree = distance < 0.06
+        mode = int(agree.sum(0).argmax())
+        shifted = np.take_along_axis(
+            votes[:, (np.arange(4)[:, None] + np.arange(4)) % 4], order[:, mode, None, None, None], 1
+        )[:, 0]
+        chosen = shifted[agree[:, mode]]
+        if len(chosen) < max(6, 0.04 * total):
+            break
+        quad = np.median(chosen, axis=0).astype(np.float32)
+        pages.append(PageView(_clockwise(quad), len(chosen) / total))
+        votes = votes[distance[:, mode] >= 0.18]
+    return sorted(pages, key=lambda view: -view.score)
+
+
+def _vote_distances(
+    votes: NDArray[np.float32], references: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Mean corner distance of N votes to M references at the best of four corner orders, and that order."""
+    orders = np.stack([np.roll(votes, -k, axis=1) for k in range(4)], axis=1)  # (N, 4, 4, 2)
+    difference = orders[:, None] - references[None, :, None]
+    distance = np.sqrt((difference**2).sum(-1)).mean(-1)  # (N, M, 4)
+    return distance.min(2), distance.argmin(2)
+
+
+def _clockwise(quad: Quad) -> Quad:
+    (x, y) = quad.T
+    area = np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))
+    return quad if area > 0 else np.ascontiguousarray(quad[::-1])

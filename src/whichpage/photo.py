@@ -1,0 +1,186 @@
+"""A photo: decode it, and look at any part of it straight on."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from whichpage.errors import PhotoError, PhotoTooLarge
+from whichpage.types import Colour, Grey, Quad
+
+MAX_PHOTO_BYTES = 100_000_000
+MAX_PHOTO_PIXELS = 120_000_000
+# Long side of the pixels that are worked on: twice what the finest step reads of a page that fills the photo.
+WORKING_SIDE = 1600
+_SUFFIX_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "MPO", "BMP", "GIF", "HEIF"]
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded photo.
+
+    pixels: (H, W, 3) uint8 RGB, turned as its EXIF says, scaled down to a long side of 1,600 at most.
+    width, height: the photo's own size after the turn, in pixels.
+    """
+
+    pixels: Colour
+    width: int
+    height: int
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the photo a working pixel."""
+        return self.width / int(self.pixels.shape[1])
+
+    @cached_property
+    def half(self) -> Colour:
+        """The working pixels at half their size."""
+        height, width = self.pixels.shape[:2]
+        return np.asarray(
+            cv2.resize(self.pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8
+        )
+
+    @cached_property
+    def pyramid(self) -> tuple[Grey, ...]:
+        """Luminance at 1/1, 1/2, 1/4 and 1/8, so that rectifying a large page does not alias."""
+        levels: list[Grey] = [np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)]
+        while len(levels) < 4 and min(levels[-1].shape) > 64:
+            h, w = levels[-1].shape
+            half = cv2.resize(levels[-1], (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+            levels.append(np.asarray(half, np.uint8))
+        return tuple(levels)
+
+
+def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
+    """Decodes a photo from a file, from bytes or from pixels.
+
+    Raises:
+        PhotoError: it is missing, empty, damaged, or of a format that is not read.
+        PhotoTooLarge: it has more than 100 MB or 120 megapixels.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_pixels(source)
+    name = "The photo" if isinstance(source, bytes) else str(source)
+    data = source if isinstance(source, bytes) else _read(Path(source))
+    if not data:
+        raise PhotoError(f"{name} is empty.")
+    if len(data) > MAX_PHOTO_BYTES:
+        raise PhotoTooLarge(
+            f"{name} has {len(data) / 1e6:.0f} MB; at most {MAX_PHOTO_BYTES / 1e6:.0f} MB are read."
+        )
+    _register_heif()
+    try:
+        with warnings.catch_warnings():
+            # Our own limit below speaks for itself.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_SUFFIX_FORMATS) as image:
+                return _from_image(image, name)
+    except (PhotoError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's decoders raise what they like on damaged data
+        raise PhotoError(f"{name} is not a photo that can be read: damaged, or of another format.") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            reason = (
+                "is a folder" if path.is_dir() else "does not exist" if not path.exists() else "is not a file"
+            )
+            raise PhotoError(f"{path} {reason}.")
+        if path.stat().st_size > MAX_PHOTO_BYTES:
+            raise PhotoTooLarge(f"{path} has more than {MAX_PHOTO_BYTES / 1e6:.0f} MB.")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise PhotoError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _register_heif() -> None:
+    import pi_heif
+
+    pi_heif.register_heif_opener()
+
+
+def _from_image(image: Image.Image, name: str) -> Photo:
+    width, height = image.size
+    if width * height > MAX_PHOTO_PIXELS:
+        millions = width * height / 1e6
+        limit = MAX_PHOTO_PIXELS / 1e6
+        raise PhotoTooLarge(f"{name} has {millions:.0f} megapixels; at most {limit:.0f} are read.")
+    if min(width, height) < 16:
+        raise PhotoError(f"{name} is too small to show a page: {width} x {height} pixels.")
+    shrink = max(1.0, max(width, height) / WORKING_SIDE)
+    # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; others ignore this.
+    image.draft("RGB", (int(width / shrink), int(height / shrink)))
+    turn = image.getexif().get(0x0112, 1)
+    if turn in (5, 6, 7, 8):
+        width, height = height, width
+    if image.mode.startswith("I") or image.mode == "F":
+        deep = np.asarray(image).astype(np.float32)
+        image = Image.fromarray((deep * (255 / max(float(deep.max()), 1))).astype(np.uint8))
+    else:
+        image = ImageOps.exif_transpose(image)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        opaque = image.convert("RGBA")
+        image = Image.new("RGB", opaque.size, "white")
+        image.paste(opaque, mask=opaque.getchannel("A"))
+    return Photo(_working(np.asarray(image.convert("RGB"))), width, height)
+
+
+def _from_pixels(pixels: NDArray[np.uint8]) -> Photo:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
+        raise PhotoError(f"Pixels must be (H, W) or (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}.")
+    if min(pixels.shape[:2]) < 16:
+        raise PhotoError(
+            f"The photo is too small to show a page: {pixels.shape[1]} x {pixels.shape[0]} pixels."
+        )
+    colour = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+    return Photo(_working(colour), pixels.shape[1], pixels.shape[0])
+
+
+def _working(pixels: Colour) -> Colour:
+    height, width = pixels.shape[:2]
+    shrink = max(height, width) / WORKING_SIDE
+    if shrink <= 1:
+        return np.ascontiguousarray(pixels)
+    size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def rectify(
+    photo: Photo, quad: Quad, *, size: tuple[int, int], margin: tuple[int, int] = (0, 0)
+) -> tuple[Grey, NDArray[np.bool_]]:
+    """Looks at a page straight on.
+
+    Args:
+        photo: the photo.
+        quad: (4, 2) the page's corners in working pixels, in page order; they may lie outside.
+        size: (H, W) of the page in the result.
+        margin: (rows, columns) of the page's surroundings to keep on each side.
+
+    Returns:
+        (H + 2 rows, W + 2 columns) uint8 luminance, and the same shape bool: seen by the photo. What
+        it did not see is filled with the mean of what it saw.
+    """
+    (h, w), (top, left) = size, margin
+    area = max(cv2.contourArea(quad.astype(np.float32)), 1.0)
+    wanted = np.sqrt(area / (h * w))
+    level = int(np.clip(np.floor(np.log2(max(wanted, 1e-3))), 0, len(photo.pyramid) - 1))
+    grey = photo.pyramid[level]
+    shrunk = (quad + 0.5) / 2**level - 0.5
+    frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5 + np.array([left, top], np.float32)
+    matrix = cv2.getPerspectiveTransform(shrunk.astype(np.float32), frame)
+    out = (w + 2 * left, h + 2 * top)
+    flat = cv2.warpPerspective(grey, matrix, out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    inside = cv2.warpPerspective(np.ones_like(grey), matrix, out, flags=cv2.INTER_NEAREST) > 0
+    if inside.any() and not inside.all():
+        flat[~inside] = int(flat[inside].mean())
+    return np.asarray(flat, np.uint8), inside

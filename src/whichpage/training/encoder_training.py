@@ -1,0 +1,271 @@
+"""Trains the page encoder: clean page and simulated photo of it must get the same code.
+
+usage: python -m whichpage.training.encoder_training --pages DIR [--pages DIR] --out runs/encoder --steps 1500
+
+DIR is made by `whichpage.training.pages`. A killed run goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from whichpage.training.losses import info_nce, soft_sign
+from whichpage.training.marks import mark_bank
+from whichpage.training.network import PageEncoder
+from whichpage.training.pages import PageCache
+from whichpage.training.simulator import PhotoSimulator, SimulatorOptions
+from whichpage.types import ENCODER_HEIGHT, ENCODER_WIDTH, VIEW_ROWS, VIEWS
+
+logger = logging.getLogger(__name__)
+
+# A rectified page has been scaled down from a photo several times its size, so it has less sensor
+# noise, shake and JPEG a pixel than a photo of that size would.
+RECTIFIED = SimulatorOptions(noise=0.025, motion=0.3, jpeg=0.3, clutter=0.2)
+
+
+@dataclass(frozen=True)
+class EncoderRecipe:
+    """What decides a run; saved beside its result."""
+
+    steps: int = 1500
+    batch: int = 64
+    same_book: int = 8  # pages a group of neighbours from one book; half of a batch is such groups
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    temperature: float = 0.07
+    sharpness: float = 1.5
+    part_weight: float = 0.5
+    seed: int = 1
+    bfloat16: bool = True
+
+
+def rectification_corners(count: int, *, size: tuple[int, int], generator: Generator) -> Tensor:
+    """Where a page's corners land when a page finder has rectified it with an error: (count, 4, 2) pixels.
+
+    Mostly a per cent or two of the page, sometimes several, as for pages the frame cuts.
+    """
+    h, w = size
+    frame = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn((count, *shape), generator=generator)
+
+    levels = torch.tensor([0.006, 0.014, 0.03])
+    level = levels[torch.randint(3, (count,), generator=generator)].view(count, 1, 1)
+    corners = frame + normal(4, 2) * level
+    scale = 1 + normal(1, 2) * level
+    shift = normal(1, 2) * level
+    corners = (corners - 0.5) * scale + 0.5 + shift
+    return corners * torch.tensor([w - 1.0, h - 1.0])
+
+
+def cut_by_frame(images: Tensor, *, generator: Generator, probability: float = 0.3) -> tuple[Tensor, Tensor]:
+    """Blanks what lies beyond the photo's frame, as rectifying a partly visible page does.
+
+    Args:
+        images: (B, 1, H, W) float.
+        probability: of a photo being cut; at most half of the page goes.
+
+    Returns:
+        The images, the unseen part filled with the mean of the seen one, and the (B, V) share of
+        each view that is seen.
+    """
+    count, _, h, w = images.shape
+    ys = torch.linspace(-1, 1, h).view(1, h, 1)
+    xs = torch.linspace(-1, 1, w).view(1, 1, w)
+
+    def random(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand((count, 1, 1), generator=generator)
+
+    seen = torch.ones(count, h, w)
+    for share in (1.0, 0.35):
+        side = torch.randint(4, (count, 1, 1), generator=generator) * (np.pi / 2) + 0.15 * random(-1, 1)
+        ramp = xs * torch.cos(side) + ys * torch.sin(side)
+        cut = (random(0, 1) < probability * share).float()
+        seen = seen * (1 - cut * (ramp > random(0.05, 1)).float())
+    seen = seen.unsqueeze(1)
+    mean = (images * seen).sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp(min=1)
+    rows = ((h * VIEW_ROWS[v][0] // 10, h * VIEW_ROWS[v][1] // 10) for v in VIEWS)
+    share_seen = torch.stack([seen[:, 0, top:bottom].mean((1, 2)) for top, bottom in rows], 1)
+    return images * seen + mean * (1 - seen), share_seen
+
+
+class Batches:
+    """Pairs of clean page and simulated photo; half of each batch are groups of neighbours in a book."""
+
+    def __init__(self, cache: PageCache, recipe: EncoderRecipe, *, split: str, seed: int) -> None:
+        self.cache, self.recipe = cache, recipe
+        self.books = cache.books(split)
+        self.rows = np.concatenate(self.books)
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.simulator = PhotoSimulator(RECTIFIED, marks=mark_bank(64))
+
+    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
+        """clean (B, 1, 320, 224), photo (B, 1, 320, 224), both 0..255, and the (B, V) share seen."""
+        group = self.recipe.same_book
+        chosen: list[int] = []
+        while len(chosen) < self.recipe.batch // 2:
+            book = self.books[self.rng.integers(len(self.books))]
+            start = self.rng.integers(max(1, len(book) - group + 1))
+            chosen += list(book[start : start + group])
+        rest = self.rng.choice(self.rows, 2 * self.recipe.batch, replace=False)
+        chosen += [row for row in rest if row not in set(chosen)]
+        return self.pairs(np.array(chosen[: self.recipe.batch]))
+
+    def pairs(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """The pairs of the given rows of the cache."""
+        size = (ENCODER_HEIGHT, ENCODER_WIDTH)
+        pages = self.cache.read(rows)
+        corners = rectification_corners(len(rows), size=size, generator=self.generator)
+        photos = self.simulator(pages, pages.roll(1, 0), corners, size=size, generator=self.generator).images
+        photos, seen = cut_by_frame(photos, generator=self.generator)
+        clean = torch.nn.functional.interpolate(pages, size=size, mode="area")
+        return self._scan(clean) * 255, photos * 255, seen
+
+    def _scan(self, clean: Tensor) -> Tensor:
+        """A third of the references look home-scanned: grey paper, weak ink, noise, slightly soft."""
+        count = len(clean)
+        scanned = (torch.rand((count, 1, 1, 1), generator=self.generator) < 0.33).float()
+        soft = torch.nn.functional.avg_pool2d(
+            torch.nn.functional.pad(clean, (1, 1, 1, 1), mode="replicate"), 3, 1
+        )
+        paper = 0.75 + 0.25 * torch.rand((count, 1, 1, 1), generator=self.generator)
+        noise = 0.02 * torch.randn(clean.shape, generator=self.generator)
+        mix = torch.rand((count, 1, 1, 1), generator=self.generator)
+        return clean * (1 - scanned) + scanned * ((mix * soft + (1 - mix) * clean) * paper + noise).clamp(
+            0, 1
+        )
+
+
+def step_loss(
+    model: PageEncoder, batch: tuple[Tensor, Tensor, Tensor], recipe: EncoderRecipe
+) -> tuple[Tensor, float]:
+    """The loss of one batch, and its top-1 by cosine of the whole-page view."""
+    clean, photo, seen = batch
+    images = torch.cat([clean, photo]).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
+        vectors = model(images)
+    soft = soft_sign(vectors.float(), sharpness=recipe.sharpness)
+    anchors, positives = soft[len(clean) :], soft[: len(clean)]
+    total = torch.zeros(())
+    for k, view in enumerate(VIEWS):
+        weight = seen[:, k].clamp(min=0.05) * (1.0 if view == "page" else recipe.part_weight)
+        pair = info_nce(anchors[:, k], positives[:, k], temperature=recipe.temperature)
+        total = total + (pair * weight).mean()
+    hits = (anchors[:, 0] @ positives[:, 0].T).argmax(1) == torch.arange(len(clean))
+    return total, hits.float().mean().item()
+
+
+@torch.no_grad()
+def validate(model: PageEncoder, cache: PageCache, recipe: EncoderRecipe, *, pages: int) -> dict[str, float]:
+    """Top-1 and top-20 of sign codes among `pages` validation pages, simulated photos as queries."""
+    model.eval()
+    batches = Batches(cache, recipe, split="val", seed=99)
+    rows = batches.rows[:: max(1, len(batches.rows) // pages)][:pages]
+    clean, photo = [], []
+    for start in range(0, len(rows), 64):
+        a, b, _ = batches.pairs(rows[start : start + 64])
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
+            clean.append(model(a).float())
+            photo.append(model(b).float())
+    model.train()
+    gallery, query = torch.cat(clean), torch.cat(photo)
+    scores = query[:, 0].sign() @ gallery[:, 0].sign().T
+    fused = torch.einsum("qvd,gvd->qg", torch.tanh(query), gallery.sign())
+    truth = torch.arange(len(rows)).view(-1, 1)
+
+    def recall(similarity: Tensor, k: int) -> float:
+        return (similarity.topk(k, 1).indices == truth).any(1).float().mean().item()
+
+    return {
+        "top1": recall(scores, 1),
+        "top20": recall(scores, 20),
+        "fused_top1": recall(fused, 1),
+        "fused_top20": recall(fused, 20),
+    }
+
+
+def train(cache: PageCache, recipe: EncoderRecipe, out: Path, *, checkpoint_every: int = 50) -> PageEncoder:
+    """Runs or resumes a training; checkpoints and `log.csv` go to `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
+    torch.manual_seed(recipe.seed)
+    model = PageEncoder().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.08
+    )
+    first, checkpoint = 0, out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        first = state["step"]
+    batches = Batches(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + first)
+    model.train()
+    started, losses, hits = time.perf_counter(), [], []
+    for step in range(first + 1, recipe.steps + 1):
+        loss, top1 = step_loss(model, batches.draw(), recipe)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+        hits.append(top1)
+        if step % 25 == 0:
+            row = {"step": step, "loss": np.mean(losses), "batch_top1": np.mean(hits)}
+            row["seconds"] = (time.perf_counter() - started) / len(losses)
+            started, losses, hits = time.perf_counter(), [], []
+            if step % 250 == 0 or step == recipe.steps:
+                row |= validate(model, cache, recipe, pages=2000)
+                started = time.perf_counter()
+            _log(out / "log.csv", row)
+        if step % checkpoint_every == 0 or step == recipe.steps:
+            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+            torch.save(state | {"schedule": schedule.state_dict()}, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+    return model
+
+
+def _log(path: Path, row: dict[str, float]) -> None:
+    columns = ["step", "loss", "batch_top1", "seconds", "top1", "top20", "fused_top1", "fused_top20"]
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        if new:
+            writer.writeheader()
+        writer.writerow({key: f"{value:.4g}" for key, value in row.items()})
+    logger.info(" ".join(f"{key} {value:.4g}" for key, value in row.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pages", type=Path, action="append", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=EncoderRecipe.steps)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(arguments.threads)
+    train(PageCache.open(*arguments.pages), EncoderRecipe(steps=arguments.steps), arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Trained networks -> ONNX files, with the codes of both asserted equal.
+
+usage: python -m whichpage.training.export {encoder,finder} CHECKPOINT.pt OUT.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from torch import nn
+
+from whichpage.training.finder_network import PageFinderNetwork
+from whichpage.training.finder_training import SIDE
+from whichpage.training.network import PageEncoder
+from whichpage.types import ENCODER_HEIGHT, ENCODER_WIDTH
+
+# The file keeps weights in half precision; a number this near 0 may fall on either side of it.
+TOLERANCE = 1e-2
+
+
+def export(model: nn.Module, example: torch.Tensor, names: tuple[str, list[str]], out: Path) -> None:
+    """Writes `model` to `out` with a free batch size, and checks that ONNX Runtime computes the same.
+
+    Raises:
+        AssertionError: the exported model's outputs differ from torch's by more than rounding.
+    """
+    model.eval().float()
+    source, results = names
+    axes = {name: {0: "batch"} for name in (source, *results)}
+    torch.onnx.export(
+        model,
+        (example,),
+        str(out),
+        input_names=[source],
+        output_names=results,
+        dynamic_axes=axes,
+        dynamo=False,
+    )
+    _halve_weights(out)
+    with torch.no_grad():
+        expected = model(example)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    session = ort.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    for wanted, got in zip(expected, session.run(None, {source: example.numpy()}), strict=True):
+        np.testing.assert_allclose(got, wanted.numpy(), atol=TOLERANCE, rtol=TOLERANCE)
+        certain = np.abs(wanted.numpy()) > TOLERANCE
+        assert ((got > 0) == (wanted.numpy() > 0))[certain].all()
+
+
+def _halve_weights(path: Path) -> None:
+    """Stores the large weights as float16, cast back when the model is loaded: half the file."""
+    model = onnx.load(path)
+    casts = []
+    for tensor in model.graph.initializer:
+        weights = onnx.numpy_helper.to_array(tensor)
+        if weights.dtype == np.float32 and weights.size > 1000:
+            stored = f"{tensor.name}.half"
+            casts.append(onnx.helper.make_node("Cast", [stored], [tensor.name], to=onnx.TensorProto.FLOAT))
+            tensor.CopyFrom(onnx.numpy_helper.from_array(weights.astype(np.float16), stored))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", choices=["encoder", "finder"])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path)
+    arguments = parser.parse_args()
+    state = torch.load(arguments.checkpoint, weights_only=True)["model"]
+    torch.manual_seed(0)
+    if arguments.kind == "encoder":
+        model: nn.Module = PageEncoder()
+        example = torch.rand(3, 1, ENCODER_HEIGHT, ENCODER_WIDTH) * 255
+        names = ("grey", ["vectors"])
+    else:
+        model = PageFinderNetwork()
+        example = torch.rand(2, 3, SIDE, SIDE) * 255
+        names = ("photo", ["logits", "corners", "outline"])
+    model.load_state_dict(state)
+    export(model, example, names, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

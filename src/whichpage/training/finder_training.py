@@ -1,0 +1,337 @@
+"""Trains the page finder on simulated photos.
+
+usage: python -m whichpage.training.finder_training --pages DIR --out runs/finder --steps 1500
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from whichpage.training.finder_network import PageFinderNetwork
+from whichpage.training.marks import mark_bank
+from whichpage.training.pages import PageCache
+from whichpage.training.simulator import PhotoSimulator, SimulatorOptions, homographies
+
+logger = logging.getLogger(__name__)
+
+SIDE = 192  # the finder's input is a square; photos are squeezed into it
+CELL = 8
+
+
+@dataclass(frozen=True)
+class FinderRecipe:
+    """What decides a run; saved beside its result."""
+
+    steps: int = 1500
+    batch: int = 64
+    fresh: int = 12  # photos simulated anew a step; the rest of a batch is drawn from the pool
+    pool: int = 4096
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    seed: int = 1
+
+
+def camera_corners(count: int, *, generator: Generator, second_look: Tensor | None = None) -> Tensor:
+    """Corners of pages as cameras see them, (count, 4, 2) in units of the photo's sides, page order.
+
+    A pinhole camera looks at a page of random shape, tilted up to 40 degrees; some pages fill more
+    than the frame, some lie at any angle. Where `second_look` (count,) is true they are upright crops
+    instead, as the finder's second look gets them; by default three in ten.
+    """
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    def normal() -> Tensor:
+        return torch.randn(count, generator=generator)
+
+    if second_look is None:
+        second_look = uniform(0, 1) < 0.3
+    portrait = uniform(0, 1) < 0.85
+    width = torch.where(portrait, uniform(0.62, 0.82), uniform(1.2, 1.8))
+    unit = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+    flat = unit * torch.stack([width, torch.ones(count)], -1).unsqueeze(1) / width.clamp(min=1).view(-1, 1, 1)
+    kind = uniform(0, 1)
+    quarter = torch.randint(4, (count,), generator=generator) * (math.pi / 2)
+    turn = torch.where(
+        kind < 0.55, 0.15 * normal(), torch.where(kind < 0.8, quarter + 0.15 * normal(), uniform(0, 6.3))
+    )
+    turn = torch.where(second_look, 0.05 * normal(), turn)
+    tilt = uniform(0, 0.7) * torch.where(second_look, 0.2, 1.0)
+    azimuth = uniform(0, 2 * math.pi)
+    scale = torch.exp(normal() * 0.3) * 0.8
+    shift = 0.13 * torch.stack([normal(), normal()], -1)
+
+    x, y = flat[..., 0], flat[..., 1]
+    cos, sin = torch.cos(turn).unsqueeze(1), torch.sin(turn).unsqueeze(1)
+    x, y = x * cos - y * sin, x * sin + y * cos
+    along = x * torch.cos(azimuth).unsqueeze(1) + y * torch.sin(azimuth).unsqueeze(1)
+    distance = 1 + along * torch.sin(tilt).unsqueeze(1) * uniform(0.4, 1.0).unsqueeze(1)
+    shrink = (1 - torch.cos(tilt)).unsqueeze(1) * along
+    x = (x - shrink * torch.cos(azimuth).unsqueeze(1)) / distance
+    y = (y - shrink * torch.sin(azimuth).unsqueeze(1)) / distance
+    photo_shape = torch.tensor([0.75, 1.0, 4 / 3])[torch.randint(3, (count,), generator=generator)].unsqueeze(
+        1
+    )
+    squeezed = torch.stack([x / photo_shape.clamp(max=1), y * photo_shape.clamp(min=1)], -1)
+    squeezed = squeezed * scale.view(-1, 1, 1)
+    # The second look squeezes any page to about the same upright rectangle.
+    upright = squeezed / (squeezed.amax(1, keepdim=True) - squeezed.amin(1, keepdim=True)).clamp(min=1e-3)
+    upright = upright * (0.72 + 0.08 * torch.stack([normal(), normal()], -1).unsqueeze(1))
+    upright = upright + 0.025 * torch.randn((count, 4, 2), generator=generator)
+    # Spreads are held so that the gutter, not the page, is in the middle, and from further away.
+    spread = (uniform(0, 1) < 0.35).view(-1, 1, 1)
+    across = (squeezed[:, 1:2] - squeezed[:, :1] + squeezed[:, 2:3] - squeezed[:, 3:]) / 2
+    half = torch.where(uniform(0, 1) < 0.5, 0.5, -0.5).view(-1, 1, 1)
+    squeezed = torch.where(spread, 0.7 * (squeezed + half * across), squeezed)
+    corners = torch.where(second_look.view(-1, 1, 1), upright, squeezed)
+    return corners + 0.5 + shift.unsqueeze(1) * torch.where(second_look, 0.4, 1.0).view(-1, 1, 1)
+
+
+class PhotoPool:
+    """Simulated photos with their truth, renewed a few a step and seen at eight turns and mirrorings."""
+
+    def __init__(self, cache: PageCache, recipe: FinderRecipe, *, split: str, seed: int) -> None:
+        self.cache, self.rows = cache, np.concatenate(cache.books(split))
+        self.generator = torch.Generator().manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+        self.simulator = PhotoSimulator(SimulatorOptions(noise=0.03), marks=mark_bank(64))
+        self.photos = torch.zeros(recipe.pool, 3, SIDE, SIDE, dtype=torch.uint8)
+        self.owner = torch.zeros(recipe.pool, SIDE // CELL, SIDE // CELL, dtype=torch.uint8)
+        self.corners = torch.zeros(recipe.pool, 2, 4, 2)
+        self.outline = torch.zeros(recipe.pool, SIDE // 4, SIDE // 4)
+        self.second = torch.zeros(recipe.pool)
+        self.filled = self.next = 0
+
+    def renew(self, count: int) -> None:
+        """Simulates `count` photos in the place of the oldest."""
+        pages = self.cache.read(self.rng.choice(self.rows, count))
+        second = torch.rand(count, generator=self.generator) < 0.5
+        corners = camera_corners(count, generator=self.generator, second_look=second)
+        drawn = self.simulator(
+            pages,
+            pages.roll(1, 0),
+            corners * SIDE - 0.5,
+            size=(SIDE, SIDE),
+            generator=self.generator,
+            channels=3,
+        )
+        images, seen = beyond_frame(drawn.images, second, generator=self.generator)
+        outline = F.avg_pool2d(drawn.page * seen, 4)[:, 0]
+        own, other = (F.avg_pool2d(mask, CELL)[:, 0] for mask in (drawn.page, drawn.neighbour))
+        owner = torch.where(own > 0.5, 1, torch.where(other > 0.5, 2, 0))
+        beyond = (torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])).expand(count, 4, 2).clone()
+        beyond[..., 0] += drawn.side.view(-1, 1)
+        points = torch.cat([beyond, torch.ones(count, 4, 1)], -1) @ homographies(corners).transpose(1, 2)
+        neighbour = points[..., :2] / points[..., 2:].clamp(min=0.05)
+        for k in range(count):
+            place = self.next
+            self.photos[place] = (images[k] * 255).to(torch.uint8)
+            self.outline[place], self.second[place] = outline[k], float(second[k])
+            self.owner[place] = owner[k].to(torch.uint8)
+            self.corners[place] = torch.stack([corners[k], neighbour[k]])
+            self.next = (self.next + 1) % len(self.photos)
+            self.filled = max(self.filled, place + 1)
+
+    def draw(self, count: int) -> Truths:
+        """Photos of the pool, all turned and mirrored in one of the eight ways."""
+        chosen = torch.randint(self.filled, (count,), generator=self.generator)
+        photos, owner, corners = self.photos[chosen].float(), self.owner[chosen], self.corners[chosen]
+        outline = self.outline[chosen]
+        turns = int(torch.randint(4, (1,), generator=self.generator))
+        photos, owner = torch.rot90(photos, turns, (2, 3)), torch.rot90(owner, turns, (1, 2))
+        outline = torch.rot90(outline, turns, (1, 2))
+        for _ in range(turns):  # rot90 turns (x, y) to (y, 1 - x)
+            corners = torch.stack([corners[..., 1], 1 - corners[..., 0]], -1)
+        if torch.rand(1, generator=self.generator) < 0.5:
+            photos, owner, outline = photos.flip(3), owner.flip(2), outline.flip(2)
+            corners = torch.stack([1 - corners[..., 0], corners[..., 1]], -1).flip(2)
+        return Truths(photos, owner, corners, outline, self.second[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Truths:
+    """B photos and what is to be found in them.
+
+    photos: (B, 3, S, S) float 0..255.
+    owner: (B, S/8, S/8) uint8, 0 desk, 1 page, 2 neighbour.
+    corners: (B, 2, 4, 2) float, of page and neighbour, in photo sides.
+    outline: (B, S/4, S/4) float, the share of each cell that shows the page.
+    second: (B,) float, 1 for second looks, whose outline is to be found.
+    """
+
+    photos: Tensor
+    owner: Tensor
+    corners: Tensor
+    outline: Tensor
+    second: Tensor
+
+
+def beyond_frame(images: Tensor, second: Tensor, *, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Blackens what lies beyond the photo's frame in some second looks.
+
+    Returns:
+        The (B, C, S, S) images, and (B, 1, S, S) float, 1 where the photo saw something.
+    """
+    count, _, h, w = images.shape
+    ys, xs = torch.linspace(-1, 1, h).view(1, h, 1), torch.linspace(-1, 1, w).view(1, 1, w)
+    seen = torch.ones(count, h, w)
+    for share in (0.4, 0.2):
+        side = torch.randint(4, (count, 1, 1), generator=generator) * (math.pi / 2)
+        side = side + 0.3 * torch.randn((count, 1, 1), generator=generator)
+        cut = (torch.rand((count, 1, 1), generator=generator) < share).float() * second.float().view(-1, 1, 1)
+        reach = 0.2 + 0.8 * torch.rand((count, 1, 1), generator=generator)
+        seen = seen * (1 - cut * (xs * torch.cos(side) + ys * torch.sin(side) > reach).float())
+    return images * seen.unsqueeze(1), seen.unsqueeze(1)
+
+
+def finder_loss(found: tuple[Tensor, Tensor, Tensor], truth: Truths) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss of a batch, the mean corner error of the votes on the main pages, the outline's wrong share.
+
+    A page of print looks much the same upside down at this size, so each page may name its corners
+    from any of the four; the order that fits best counts, one order a page.
+    """
+    logits, votes, outline = found
+    owner, corners = truth.owner, truth.corners
+    on_paper = (owner > 0).float()
+    score = F.binary_cross_entropy_with_logits(logits, on_paper)
+    total, error = score, torch.zeros(())
+    for which in (0, 1):
+        cells = (owner == which + 1).float()
+        weight = cells.sum((1, 2))
+        page = corners[:, which].clamp(-1, 2)
+        orders = torch.stack([page.roll(k, 1) for k in range(4)], 1)  # (B, 4, 4, 2)
+        residual = votes.unsqueeze(3) - orders[:, None, None]  # (B, h, w, 4, 4, 2)
+        distance = F.smooth_l1_loss(residual, torch.zeros_like(residual), beta=0.02, reduction="none").mean(
+            (-1, -2)
+        )
+        per_order = (distance * cells.unsqueeze(-1)).sum((1, 2)) / weight.clamp(min=1).unsqueeze(1)
+        best = per_order.min(1).values
+        present = (weight > 12).float()
+        total = total + 6 * (best * present).sum() / len(logits)
+        if which == 0:
+            error = ((best + 0.01) * present).sum() / present.sum().clamp(min=1)
+    second = truth.second.view(-1, 1, 1)
+    shape = F.binary_cross_entropy_with_logits(outline, truth.outline, reduction="none")
+    total = total + 4 * (shape * second).mean()
+    wrong = (((outline > 0) != (truth.outline > 0.5)).float() * second).sum() / second.sum().clamp(min=1)
+    return total, error, wrong / outline[0].numel()
+
+
+def train(
+    cache: PageCache, recipe: FinderRecipe, out: Path, *, start: Path | None = None
+) -> PageFinderNetwork:
+    """Runs or resumes a training, a new one from the weights of `start`; logs and checkpoints go to `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
+    torch.manual_seed(recipe.seed)
+    model = PageFinderNetwork().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.08
+    )
+    first, checkpoint = 0, out / "checkpoint.pt"
+    if not checkpoint.exists() and start is not None:
+        model.load_state_dict(torch.load(start, weights_only=True)["model"], strict=False)
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        first = state["step"]
+    pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + first)
+    for _ in range(16):
+        pool.renew(32)
+    held_out = PhotoPool(cache, FinderRecipe(pool=256), split="val", seed=99)
+    for _ in range(8):
+        held_out.renew(32)
+    started, losses = time.perf_counter(), []
+    model.train()
+    for step in range(first + 1, recipe.steps + 1):
+        pool.renew(recipe.fresh)
+        truth = pool.draw(recipe.batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits, votes, outline = model(truth.photos.contiguous(memory_format=torch.channels_last))
+        loss, _, _ = finder_loss((logits.float(), votes.float(), outline.float()), truth)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+        if step % 25 == 0:
+            row = {
+                "step": step,
+                "loss": np.mean(losses),
+                "seconds": (time.perf_counter() - started) / len(losses),
+            }
+            if step % 100 == 0 or step == recipe.steps:
+                row["val_loss"], row["val_corner_error"], row["val_outline_error"] = _validate(
+                    model, held_out
+                )
+            _log(out / "log.csv", row)
+            started, losses = time.perf_counter(), []
+        if step % 50 == 0 or step == recipe.steps:
+            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+            torch.save(state | {"schedule": schedule.state_dict()}, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+    return model
+
+
+@torch.no_grad()
+def _validate(model: PageFinderNetwork, pool: PhotoPool) -> tuple[float, float, float]:
+    model.eval()
+    truth = Truths(pool.photos.float(), pool.owner, pool.corners, pool.outline, pool.second)
+    loss, error, wrong = finder_loss(model(truth.photos), truth)
+    model.train()
+    return loss.item(), error.item(), wrong.item()
+
+
+def _log(path: Path, row: dict[str, float]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(
+            file, ["step", "loss", "seconds", "val_loss", "val_corner_error", "val_outline_error"]
+        )
+        if new:
+            writer.writeheader()
+        writer.writerow({key: f"{value:.4g}" for key, value in row.items()})
+    logger.info(" ".join(f"{key} {value:.4g}" for key, value in row.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pages", type=Path, action="append", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=FinderRecipe.steps)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="a checkpoint to begin a new run from")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(arguments.threads)
+    train(
+        PageCache.open(*arguments.pages),
+        FinderRecipe(steps=arguments.steps),
+        arguments.out,
+        start=arguments.start,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Pages to train on: folders of PDFs rendered once into a memory-mapped cache, split by book.
+
+usage: python -m whichpage.training.pages BOOKS OUT [--leave-out FILE]
+
+FILE lists books, a path below BOOKS a line, to train and validate on none of (those that measure us).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pypdfium2 as pdfium
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from whichpage.training.synthetic import VerticalBook
+
+logger = logging.getLogger(__name__)
+
+CACHE_SIZE = (480, 336)  # (H, W): 1.5 times what the encoder sees, all pages squeezed to one shape
+PAGES_A_BOOK = 48
+PAGES_A_SYNTHETIC_BOOK = 40
+
+
+def split_of(book: str) -> str:
+    """ "train" or "val", by a hash of the book's name: one book in five validates, in every cache alike."""
+    return "val" if int(hashlib.sha256(book.encode()).hexdigest()[:8], 16) % 5 == 0 else "train"
+
+
+@dataclass(frozen=True, eq=False)
+class PageCache:
+    """Rendered pages: `images[k]` (480, 336) uint8 memory maps, `index[k]` rows of (split, book, page)."""
+
+    images: tuple[NDArray[np.uint8], ...]
+    index: tuple[tuple[str, str, int], ...]
+
+    @classmethod
+    def open(cls, *folders: Path) -> PageCache:
+        """Opens one or several caches as one."""
+        images, index = [], []
+        for folder in folders:
+            rows = json.loads((folder / "index.json").read_text())
+            images.append(np.load(folder / "cache.npy", mmap_mode="r")[: len(rows)])
+            index += [tuple(row) for row in rows]
+        return cls(tuple(images), tuple(index))
+
+    def books(self, split: str) -> list[NDArray[np.int64]]:
+        """The rows of each book of a split, in page order."""
+        rows: dict[str, list[tuple[int, int]]] = {}
+        for row, (of_split, book, page) in enumerate(self.index):
+            if of_split == split:
+                rows.setdefault(book, []).append((page, row))
+        return [np.array([row for _, row in sorted(pages)]) for pages in rows.values()]
+
+    def read(self, rows: NDArray[np.int64]) -> Tensor:
+        """(B, 1, 480, 336) float in [0, 1]."""
+        pages = np.empty((len(rows), 1, *CACHE_SIZE), np.float32)
+        for k, row in enumerate(rows):
+            part = 0
+            while row >= len(self.images[part]):
+                row -= len(self.images[part])
+                part += 1
+            pages[k, 0] = self.images[part][row]
+        return torch.from_numpy(pages / np.float32(255))
+
+
+def build(books: Path, out: Path, *, leave_out: frozenset[str] = frozenset(), workers: int = 2) -> int:
+    """Renders the PDFs below `books`, at most 48 neighbouring pages of each; returns the number of pages."""
+    jobs = list(_jobs(books, leave_out))
+    out.mkdir(parents=True, exist_ok=True)
+    shape = (sum(len(pages) for _, pages in jobs), *CACHE_SIZE)
+    cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, shape)
+    index: list[tuple[str, str, int]] = []
+    with get_context("spawn").Pool(workers) as pool:
+        for path, pages in pool.imap_unordered(_render, jobs, chunksize=2):
+            name = path.relative_to(books).as_posix()
+            for number, image in pages:
+                cache[len(index)] = image
+                index.append((split_of(name), name, number))
+    (out / "index.json").write_text(json.dumps(index))
+    return len(index)
+
+
+def build_vertical(fonts: list[Path], out: Path, *, books: int = 100) -> int:
+    """Draws synthetic vertical Japanese books, one cache folder; returns the number of pages."""
+    out.mkdir(parents=True, exist_ok=True)
+    shape = (books * PAGES_A_SYNTHETIC_BOOK, *CACHE_SIZE)
+    cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, shape)
+    index: list[tuple[str, str, int]] = []
+    for seed in range(books):
+        book = VerticalBook(fonts[seed % len(fonts)], seed=seed, size=CACHE_SIZE)
+        for number in range(1, PAGES_A_SYNTHETIC_BOOK + 1):
+            cache[len(index)] = book.page(number)
+            index.append(("val" if seed % 5 == 0 else "train", f"vertical-{seed}", number))
+    (out / "index.json").write_text(json.dumps(index))
+    return len(index)
+
+
+def _jobs(books: Path, leave_out: frozenset[str]) -> Iterator[tuple[Path, list[int]]]:
+    seen = {hashlib.sha256((books / name).read_bytes()).hexdigest() for name in leave_out}
+    for path in sorted(books.rglob("*.pdf")):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        try:
+            count = len(pdfium.PdfDocument(path))
+        except pdfium.PdfiumError as error:
+            logger.warning("%s: %s", path, error)
+            continue
+        # A run of pages, so that near neighbours are in it.
+        start = random.Random(path.name).randrange(max(1, count - PAGES_A_BOOK))
+        yield path, list(range(start, min(count, start + PAGES_A_BOOK)))
+
+
+def _render(job: tuple[Path, list[int]]) -> tuple[Path, list[tuple[int, NDArray[np.uint8]]]]:
+    cv2.setNumThreads(1)
+    path, pages = job
+    rendered = []
+    document = pdfium.PdfDocument(path)
+    for number in pages:
+        page = document[number]
+        image = page.render(scale=960 / max(page.get_size()), grayscale=True).to_numpy().squeeze()
+        image = cv2.resize(image, CACHE_SIZE[::-1], interpolation=cv2.INTER_AREA)
+        if image.std() > 3:  # blank pages teach nothing
+            rendered.append((number + 1, image.astype(np.uint8)))
+    document.close()
+    return path, rendered
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("books", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--leave-out", type=Path)
+    parser.add_argument(
+        "--vertical-fonts", type=Path, nargs="*", help="also draw OUT/vertical with these fonts"
+    )
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO)
+    names = arguments.leave_out.read_text().split("\n") if arguments.leave_out else []
+    logger.info("%d pages", build(arguments.books, arguments.out, leave_out=frozenset(filter(None, names))))
+    if arguments.vertical_fonts:
+        logger.info("%d pages", build_vertical(arguments.vertical_fonts, arguments.out / "vertical"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,370 @@
+"""Photo and candidate page -> aligned or not, how sure, where in the photo.
+
+Text repeats its letters, so matching local features and counting RANSAC inliers says little. Instead
+the photo, rectified by the page finder, is laid over the candidate and brought to fit it, coarse to
+fine: at each of three levels blocks of the page look for themselves nearby, and a smooth warp is
+fitted to where they were found (affine, then quadratic, then cubic, which follows curled paper).
+What counts in the end is how well the blocks correlate where that one warp puts them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.errors import LibraryError
+from whichpage.photo import Photo, rectify
+from whichpage.types import Grey, Quad
+
+PAGE_SIZE = (480, 336)  # (H, W) in which pages are compared; landscape pages lie on their side of it
+MARGIN = (64, 48)  # what is kept around the page for blocks to look into
+_WINDOW = 33  # of the local contrast, in pixels of `PAGE_SIZE`
+
+
+# The least confidence that is answered as verified: see `confidence`.
+ACCEPTED = 0.98
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A photo's page view, rectified and normalised, with margins.
+
+    quarter: (H, W) float32 at 1/4 of `PAGE_SIZE`; levels: at 1/2 and at 1/1.
+    seen: (H, W) float32 at 1/4, 1 where the photo saw it.
+    to_photo: (3, 3) from sheet pixels at 1/1 to the photo's working pixels.
+    """
+
+    quarter: NDArray[np.float32]
+    levels: tuple[NDArray[np.float32], ...]
+    seen: NDArray[np.float32]
+    to_photo: NDArray[np.float64]
+
+
+class Thumbnail:
+    """A candidate page as the catalogue keeps it, normalised at 1/4, 1/2 and 1/1 of `PAGE_SIZE` when asked.
+
+    encoded: the thumbnail's JPEG bytes.
+    """
+
+    def __init__(self, encoded: bytes) -> None:
+        self._encoded = np.frombuffer(encoded, np.uint8)
+        # Decoded at a quarter of its size, which is all that most candidates are ever asked for.
+        self._small = self._decode(cv2.IMREAD_REDUCED_GRAYSCALE_4)
+        self.landscape = bool(self._small.shape[1] > self._small.shape[0])
+        self.size = PAGE_SIZE[::-1] if self.landscape else PAGE_SIZE
+
+    def _decode(self, flags: int) -> Grey:
+        image = cv2.imdecode(self._encoded, flags)
+        if image is None:
+            raise LibraryError("the library is damaged: a page's thumbnail cannot be decoded")
+        return np.asarray(image, np.uint8)
+
+    @cached_property
+    def levels(self) -> tuple[NDArray[np.float32], ...]:
+        """The page at 1/2 and 1/1, (H, W) float32 each."""
+        page = _resize(self._decode(cv2.IMREAD_GRAYSCALE), self.size, method=cv2.INTER_AREA)
+        full = local_contrast(page, window=_WINDOW)
+        return _halved(full), full
+
+    @cached_property
+    def quarter(self) -> NDArray[np.float32]:
+        """The page at 1/4, (H, W) float32."""
+        size = (self.size[0] // 4, self.size[1] // 4)
+        return local_contrast(_resize(self._small, size, method=cv2.INTER_LINEAR), window=_WINDOW // 4)
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How a page fits a photo.
+
+    coarse: mean correlation of the coarse level, -1 to 1; for ranking candidates.
+    correlation: mean normalised cross-correlation of the fine blocks under the fitted warp.
+    agreeing: weighted share of the fine blocks that correlate by more than 0.35 there.
+    textured: sum of the fine blocks' weights: how much print was there to compare, 0 to 70.
+    scatter: median distance between where blocks fit best and where the warp puts them, in pixels.
+    quad: (4, 2) float32, the page's corners in the photo's working pixels.
+    """
+
+    coarse: float
+    correlation: float
+    agreeing: float
+    textured: float
+    scatter: float
+    quad: Quad
+
+
+def _resize(grey: Grey, size: tuple[int, int], *, method: int) -> Grey:
+    return np.asarray(cv2.resize(grey, size[::-1], interpolation=method), np.uint8)
+
+
+def local_contrast(grey: Grey, *, window: int) -> NDArray[np.float32]:
+    """(H, W) uint8 -> (H, W) float32 in [-3, 3]: what is printed, without light, shadow and paper colour."""
+    x = grey.astype(np.float32)
+    mean = cv2.blur(x, (window, window))
+    deviation = np.sqrt(np.maximum(cv2.blur(x * x, (window, window)) - mean * mean, 0))
+    floor = 0.3 * float(deviation.mean()) + 1.0
+    return np.asarray(np.clip((x - mean) / (deviation + floor), -3, 3), np.float32)
+
+
+def sheet(photo: Photo, quad: Quad, *, landscape: bool) -> Sheet:
+    """Prepares a page view of a photo; `landscape` says which of the two canvases it is compared on."""
+    size, margin = (PAGE_SIZE[::-1], MARGIN[::-1]) if landscape else (PAGE_SIZE, MARGIN)
+    grey, inside = rectify(photo, quad, size=size, margin=margin)
+    seen = cv2.erode(inside.astype(np.float32), np.ones((9, 9)))
+    h, w = size
+    corners = (
+        np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5 + np.array(margin[::-1], np.float32)
+    )
+    to_photo = np.asarray(cv2.getPerspectiveTransform(corners, quad.astype(np.float32)), np.float64)
+    quarter = (seen.shape[1] // 4, seen.shape[0] // 4)
+    seen_small = np.asarray(cv2.resize(seen, quarter, interpolation=cv2.INTER_AREA), np.float32)
+    small = _resize(grey, quarter[::-1], method=cv2.INTER_AREA)
+    full = local_contrast(grey, window=_WINDOW) * seen
+    return Sheet(
+        local_contrast(small, window=_WINDOW // 4) * seen_small, (_halved(full), full), seen_small, to_photo
+    )
+
+
+def _halved(full: NDArray[np.float32]) -> NDArray[np.float32]:
+    size = (full.shape[1] // 2, full.shape[0] // 2)
+    return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One level of the alignment: block grid (rows, columns), reach in its pixels, and the warp's degree."""
+
+    scale: int
+    grid: tuple[int, int]
+    reach: tuple[int, int]
+    degree: int
+
+
+_COARSE = _Level(4, (3, 2), (16, 12), 1)
+_FINER = (
+    (0, _Level(2, (6, 4), (12, 9), 2)),
+    (0, _Level(2, (8, 5), (6, 6), 3)),
+    (1, _Level(1, (10, 7), (6, 6), 3)),
+)
+
+
+class Warp:
+    """Page point -> sheet point, in pixels of the full level: polynomial displacements, one after another."""
+
+    def __init__(self, size: tuple[int, int], margin: tuple[int, int]) -> None:
+        self._size = size
+        self._margin = np.array(margin[::-1], np.float64)
+        self._stages: tuple[tuple[int, NDArray[np.float64]], ...] = ()
+
+    def then(self, degree: int, coefficients: NDArray[np.float64]) -> Warp:
+        """A new warp with one more, finer displacement."""
+        warp = Warp(self._size, (0, 0))
+        warp._margin = self._margin
+        warp._stages = (*self._stages, (degree, coefficients))
+        return warp
+
+    def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 2) page points -> (N, 2) sheet points."""
+        for degree, coefficients in reversed(self._stages):
+            points = points + basis(points, size=self._size, degree=degree) @ coefficients
+        return points + self._margin
+
+    def dense(self, scale: int) -> NDArray[np.float32]:
+        """(H/scale, W/scale, 2) float32: for each page pixel of a level, the sheet pixel of that level."""
+        h, w = self._size[0] // scale, self._size[1] // scale
+        step = 8
+        ys, xs = np.mgrid[0 : h + step : step, 0 : w + step : step].astype(np.float64)
+        points = (np.stack([xs, ys], -1).reshape(-1, 2) + 0.5) * scale - 0.5
+        nodes = ((self(points) + 0.5) / scale - 0.5).reshape(*xs.shape, 2).astype(np.float32)
+        # Nodes are 8 pixels apart; between them the warp is as good as linear.
+        rows = (np.arange(h, dtype=np.float32) / step)[:, None].repeat(w, 1)
+        columns = (np.arange(w, dtype=np.float32) / step)[None].repeat(h, 0)
+        return np.asarray(cv2.remap(nodes, columns, rows, cv2.INTER_LINEAR), np.float32)
+
+
+def basis(points: NDArray[np.float64], *, size: tuple[int, int], degree: int) -> NDArray[np.float64]:
+    """(N, 2) points -> (N, K) monomials x^i y^j, i + j <= degree, x and y scaled to [-1, 1] on the page."""
+    x = points[:, 0] / size[1] * 2 - 1
+    y = points[:, 1] / size[0] * 2 - 1
+    return np.stack([x**i * y**j for i in range(degree + 1) for j in range(degree + 1 - i)], -1)
+
+
+def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
+    """The first level: how well the page fits, and the affine warp that makes it fit best."""
+    h, w = page.size
+    margin = MARGIN if h >= w else MARGIN[::-1]
+    level = _COARSE if h >= w else _Level(4, _COARSE.grid[::-1], _COARSE.reach[::-1], 1)
+    blocks = _blocks(page.quarter, level)
+    weights = _weights(page.quarter, on.seen, blocks, offset=(margin[0] // 4, margin[1] // 4))
+    maps = [_correlate(on.quarter, page.quarter, block, level.reach) for block in blocks]
+    # Blocks may disagree by two pixels (scale, turn, curl) and still vote for the same shift.
+    votes = sum(weight * cv2.dilate(m, np.ones((5, 5))) for weight, m in zip(weights, maps, strict=True))
+    start = np.unravel_index(int(np.argmax(votes)), maps[0].shape)
+    shifts, peaks = _peaks(maps, level.reach, around=(int(start[0]), int(start[1])), radius=3)
+    warp = Warp((h, w), margin)
+    return _mean(peaks, weights), warp.then(1, _fit(blocks, shifts, peaks * weights, level, (h, w)))
+
+
+def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
+    """The two finer levels, from the coarse level's warp on."""
+    h, w = page.size
+    turned = h < w
+    seen = on.seen
+    for k, level in _FINER:
+        level = _Level(level.scale, level.grid[::-1], level.reach[::-1], level.degree) if turned else level
+        dense = warp.dense(level.scale)
+        margin = level.reach
+        moved = np.asarray(
+            cv2.copyMakeBorder(
+                cv2.remap(on.levels[k], dense[..., 0], dense[..., 1], cv2.INTER_LINEAR),
+                *(margin[0], margin[0], margin[1], margin[1]),
+                cv2.BORDER_CONSTANT,
+            ),
+            np.float32,
+        )
+        quarter = warp.dense(4)
+        visible = np.asarray(cv2.remap(seen, quarter[..., 0], quarter[..., 1], cv2.INTER_LINEAR), np.float32)
+        blocks = _blocks(page.levels[k], level)
+        weights = _weights(page.levels[k], visible, blocks, offset=(0, 0), scale=4 // level.scale)
+        maps = [_correlate(moved, page.levels[k], block, level.reach) for block in blocks]
+        shifts, peaks = _peaks(maps, level.reach)
+        coefficients = _fit(blocks, shifts, np.maximum(peaks, 0) ** 2 * weights, level, (h, w))
+        warp = warp.then(level.degree, coefficients)
+    centres = np.array([[x + bw / 2, y + bh / 2] for y, x, bh, bw in blocks])
+    fitted = basis(centres, size=(h, w), degree=level.degree) @ coefficients
+    values = np.array([_value(m, shift, level.reach) for m, shift in zip(maps, fitted, strict=True)])
+    total = float(weights.sum())
+    off = np.linalg.norm(shifts - fitted, axis=1)[weights > 0.3]
+    corners = warp(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64) - 0.5)
+    return Alignment(
+        coarse=coarse,
+        correlation=_mean(values, weights),
+        agreeing=float((weights * (values > 0.35)).sum() / max(total, 1e-6)),
+        textured=total,
+        scatter=float(np.median(off)) if len(off) else 9.0,
+        quad=cv2.perspectiveTransform(corners[None].astype(np.float32), on.to_photo)[0].astype(np.float32),
+    )
+
+
+def worth_another_look(alignment: Alignment) -> bool:
+    """Whether an alignment is neither clearly right nor clearly wrong: the page view may have been off."""
+    return 0.12 < alignment.correlation < 0.6 and alignment.textured > 2
+
+
+def realign(photo: Photo, page: Thumbnail, found: Alignment) -> Alignment:
+    """Aligns once more, from where the page was found; the better of both."""
+    if not cv2.isContourConvex(found.quad):
+        return found
+    on = sheet(photo, found.quad, landscape=page.landscape)
+    again = align(on, page, *align_coarse(on, page))
+    return again if again.correlation > found.correlation else found
+
+
+def confidence(alignment: Alignment) -> float:
+    """The probability, 0 to 1, that the photo shows the page it was aligned with."""
+    print_there = min(alignment.textured, 40) / 40
+    logit = 14 * (alignment.correlation - 0.42) + 5 * (alignment.agreeing - 0.5) + 3 * (print_there - 0.3)
+    return float(1 / (1 + np.exp(-logit)))
+
+
+_Block = tuple[int, int, int, int]  # top, left, height, width
+
+
+def _blocks(page: NDArray[np.float32], level: _Level) -> list[_Block]:
+    height, width = page.shape[0] // level.grid[0], page.shape[1] // level.grid[1]
+    return [
+        (r * height, c * width, height, width) for r in range(level.grid[0]) for c in range(level.grid[1])
+    ]
+
+
+def _weights(
+    page: NDArray[np.float32],
+    seen: NDArray[np.float32],
+    blocks: list[_Block],
+    *,
+    offset: tuple[int, int],
+    scale: int = 1,
+) -> NDArray[np.float64]:
+    """How much each block has to say, 0 to 1: its print's strength times the share of it the photo saw."""
+    weights = []
+    for y, x, h, w in blocks:
+        energy = float(page[y : y + h, x : x + w].std())
+        top, left = y // scale + offset[0], x // scale + offset[1]
+        view = seen[top : top + max(1, h // scale), left : left + max(1, w // scale)]
+        weights.append(np.clip((energy - 0.15) / 0.35, 0, 1) * (float(view.mean()) if view.size else 0.0))
+    return np.array(weights)
+
+
+def _correlate(
+    image: NDArray[np.float32], page: NDArray[np.float32], block: _Block, reach: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Normalised cross-correlation of a block with the image, which has a margin: (2 ry + 1, 2 rx + 1)."""
+    y, x, h, w = block
+    field = image[y : y + h + 2 * reach[0], x : x + w + 2 * reach[1]]
+    result = cv2.matchTemplate(field, page[y : y + h, x : x + w], cv2.TM_CCOEFF_NORMED)
+    # Where either side has no variance the correlation is undefined; OpenCV says inf, nan or 1 there.
+    return np.asarray(np.where(np.isfinite(result) & (np.abs(result) < 0.9999), result, 0), np.float32)
+
+
+def _peaks(
+    maps: list[NDArray[np.float32]],
+    reach: tuple[int, int],
+    *,
+    around: tuple[int, int] | None = None,
+    radius: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each map's best shift (N, 2) as (x, y), and its correlation (N,)."""
+    shifts, peaks = [], []
+    for m in maps:
+        top = left = 0
+        if around is not None:
+            top, left = max(0, around[0] - radius), max(0, around[1] - radius)
+            m = m[top : around[0] + radius + 1, left : around[1] + radius + 1]
+        row, column = np.unravel_index(int(np.argmax(m)), m.shape)
+        shifts.append((column + left - reach[1], row + top - reach[0]))
+        peaks.append(m[row, column])
+    return np.array(shifts, np.float64), np.array(peaks, np.float64)
+
+
+def _fit(
+    blocks: list[_Block],
+    shifts: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    level: _Level,
+    size: tuple[int, int],
+    *,
+    rounds: int = 4,
+) -> NDArray[np.float64]:
+    """Displacement polynomial (K, 2), in pixels of the full level, by reweighted least squares.
+
+    Blocks that stray from the fit lose their say (Geman-McClure weights); high powers are held back by
+    a ridge, so that pages with little print are not bent at will.
+    """
+    centres = np.array([[x + w / 2, y + h / 2] for y, x, h, w in blocks]) * level.scale
+    design = basis(centres, size=size, degree=level.degree)
+    target = shifts * level.scale
+    powers = np.array([i + j for i in range(level.degree + 1) for j in range(level.degree + 1 - i)])
+    ridge = np.diag(np.array([1e-3, 0.05, 0.2, 0.4])[powers])
+    say = np.maximum(weights, 1e-6)
+    coefficients: NDArray[np.float64] = np.zeros((design.shape[1], 2))
+    for _ in range(rounds):
+        normal = design.T @ (design * say[:, None]) + ridge
+        coefficients = np.asarray(np.linalg.solve(normal, design.T @ (target * say[:, None])))
+        error = np.linalg.norm(target - design @ coefficients, axis=1)
+        say = np.maximum(weights, 1e-6) / (1 + (error / (1.5 * level.scale)) ** 2) ** 2
+    return coefficients
+
+
+def _value(m: NDArray[np.float32], shift: NDArray[np.float64], reach: tuple[int, int]) -> float:
+    """The best correlation within a pixel of a shift (x, y)."""
+    row = int(np.clip(round(shift[1]) + reach[0], 0, m.shape[0] - 1))
+    column = int(np.clip(round(shift[0]) + reach[1], 0, m.shape[1] - 1))
+    return float(m[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].max())
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    return float((values * weights).sum() / max(float(weights.sum()), 1e-6))

@@ -265,11 +265,14 @@ def main() -> None:
             report = add_all(library, folder, cases=cases)
             adding, worker = memory()
             assert max(adding, worker) < MEMORY, (adding, worker)
-            print(
-                f"add: {cases} cases in {report.seconds:.0f} s: {report.added} books,"
-                f" {len(report.copies)} copies, {len(report.incomplete)} incomplete, {len(report.failed)} failed;"
-                f" library whole; at most {adding / 1e6:.0f} MB, a worker {worker / 1e6:.0f} MB"
-            )
+            counts = {
+                "books": report.added,
+                "copies": len(report.copies),
+                "incomplete": len(report.incomplete),
+                "failed": len(report.failed),
+            }
+            print(f"add: {cases} cases in {report.seconds:.0f} s: {counts}; library whole")
+            print(f"at most {adding / 1e6:.0f} MB, a worker {worker / 1e6:.0f} MB")
             for path, reason in (*report.failed, *report.incomplete):
                 print(f"  {path.name!r}: {reason!r}")
             if arguments.model:

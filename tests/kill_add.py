@@ -62,8 +62,8 @@ def _kill(library: Path, arguments: argparse.Namespace, *, whole: float) -> int:
     hits = 0
     for turn in range(1, arguments.kills + 1):
         adders = [_start(library, arguments) for _ in range(arguments.adders)]
-        # So that the kills fall over the whole of the work: each run starts with half a second of its own.
-        time.sleep(chance.uniform(0.2, 1.5 + 2 * whole / arguments.kills))
+        # So that the kills fall over the whole of the work; each start takes its second, too.
+        time.sleep(chance.uniform(0.3, 1.5 * arguments.adders + 2 * whole / arguments.kills))
         hits += sum(adder.poll() is None for adder in adders)
         for adder in adders:
             adder.kill()

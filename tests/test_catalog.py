@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.catalog import Catalog
 from whichpage.errors import BookNotFound, LibraryError, LibraryNotFound, LibraryOutdated
-from whichpage.files import Stamp, stamp
+from whichpage.files import Stamp, sha256, stamp
 from whichpage.types import Page
 
 MODEL = "0123456789abcdef"
@@ -31,7 +32,7 @@ def row(number: int) -> PageRow:
 def content(path: Path, what: str, *, pages: int = 2) -> Content:
     """A file that exists and holds `what`."""
     path.write_text(what)
-    return Content(path, stamp(path), what * 8, pages, f"Title {what}")
+    return Content(path, stamp(path), sha256(path), pages, f"Title {what}")
 
 
 def index(adder: Adder, book: Content) -> int:
@@ -81,6 +82,30 @@ def test_pages_are_found_once_the_book_is_complete(tmp_path: Path, catalog: Cata
     assert (shown.state, shown.title, shown.size) == ("complete", "Title a", 1)
     info = catalog.info()
     assert (info.books, info.pages, info.blank, info.unreadable, info.unfinished) == (1, 4, 1, 1, 0)
+    assert catalog.check().problems == ()
+
+
+def test_who_searches_sees_what_another_adds(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    with Catalog.open(tmp_path / "library") as reader:
+        before = reader.generation()
+        with catalog.database.transaction() as connection:
+            connection.execute("UPDATE meta SET value = 'written' WHERE key = 'model'")
+            assert reader.model() is None  # and does not wait for the writer
+            connection.execute("UPDATE meta SET value = NULL WHERE key = 'model'")
+        index(adder, content(tmp_path / "a.pdf", "a", pages=3))
+        assert reader.generation() > before
+        assert [page.number for page in reader.pages(reader.codes()[0].tolist())] == [1, 2, 3]
+
+
+def test_full_disk_is_one_sentence(catalog: Catalog) -> None:
+    catalog.database.query("PRAGMA max_page_count = 20")
+
+    def fill() -> None:
+        with catalog.database.transaction() as connection:
+            connection.execute("INSERT INTO meta VALUES ('x', zeroblob(1000000))")
+
+    with pytest.raises(LibraryError, match="cannot be used: database or disk is full"):
+        fill()
     assert catalog.check().problems == ()
 
 
@@ -215,10 +240,11 @@ def test_removed_pages_are_missed_by_who_still_asks(tmp_path: Path, catalog: Cat
 
 
 def test_check_names_what_is_wrong(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
-    for name in "abcd":
+    for name in "abcde":
         index(adder, content(tmp_path / f"{name}.pdf", name))
     (tmp_path / "c.pdf").unlink()
     (tmp_path / "d.pdf").write_text("longer")
+    os.utime(tmp_path / "e.pdf", ns=(1, 1))  # no change of what it holds
     with catalog.database.transaction() as connection:
         connection.execute("DELETE FROM page WHERE id = 1")
         connection.execute("DELETE FROM thumbnail WHERE page = 3")

@@ -58,6 +58,24 @@ def test_lost_workers_are_replaced(tmp_path: Path) -> None:
         assert pool.free == 1
 
 
+def test_hung_worker_is_noticed_while_others_are_busy(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a", 120, *[255] * 400)
+    with Pool(SETUP, size=2, seconds=1) as pool:
+        pool.give(Index(folder, stamp(folder), (1,)))
+        pool.give(Index(folder, stamp(folder), (2, 3)))
+        lost: list[int | None] = []
+        done = 0
+        while not lost:
+            event = pool.wait()
+            if isinstance(event, Lost):
+                lost.append(event.page)
+            elif event:
+                done += 1
+                pool.give(Index(folder, stamp(folder), (2, 3)))
+    assert lost == [1]
+    assert done > 10
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's memory")
 def test_memory_is_limited(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "a", 180)

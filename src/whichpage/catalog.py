@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from whichpage.database import FORMAT, Database
 from whichpage.errors import BookNotFound, LibraryError, LibraryOutdated, SourceError
-from whichpage.files import Stamp, absolute, stamp
+from whichpage.files import Stamp, absolute, sha256, stamp
 from whichpage.types import CODE_BYTES, VIEWS, Grey, Page
 
 PAGE_CODE_BYTES = len(VIEWS) * CODE_BYTES
@@ -294,9 +294,15 @@ class Catalog:
 
     def _strayed(self) -> tuple[list[Path], list[Path]]:
         missing, changed = [], []
-        for path, known in sorted(self.known().items(), key=lambda item: os.fsencode(item[0])):
+        rows = self.database.query(
+            "SELECT path, size, mtime_ns, sha256 FROM file JOIN book ON book.id = book WHERE complete"
+            " ORDER BY path"
+        )
+        for blob, size, mtime_ns, digest in rows:
+            path = _path(blob)
             try:
-                if stamp(path) != known:
+                # A new time alone is no new content.
+                if stamp(path) != Stamp(size, mtime_ns) and sha256(path) != digest:
                     changed.append(path)
             except SourceError:
                 missing.append(path)

@@ -97,8 +97,8 @@ class Database:
         """Changes in here are made together or not at all; one process at a time is in one."""
         with self._errors():
             connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             finally:

@@ -58,7 +58,7 @@ class AddReport:
     copies: files that hold what another file of the library holds, and that file; indexed once.
     failed: files that could not be indexed, and why.
     incomplete: books that were indexed but for some pages, and why.
-    pages, blank: pages that were indexed now, and how many of them are blank.
+    pages, blank: pages of these books that were indexed now, and how many of them are blank.
     """
 
     added: int = 0
@@ -75,12 +75,18 @@ class AddReport:
 
 @dataclass(slots=True)
 class _Book:
-    """A book that is being indexed: the pages that are still to come, and the workers it has killed."""
+    """A book that is being indexed.
+
+    missing: pages that are still to come. pages, blank: those that have come in this run.
+    strikes: workers that it has killed.
+    """
 
     id: int
     content: Content
     replaces: bool
     missing: int
+    pages: int = 0
+    blank: int = 0
     strikes: int = 0
 
 
@@ -102,6 +108,7 @@ class Indexing:
     _inspecting: int = 0
     _indexing: int = 0
     _pages_done: int = 0
+    _pages_now: int = 0
     _pages_total: int = 0
     _started: float | None = None
     _last: Path | None = None
@@ -243,10 +250,11 @@ class Indexing:
         if not self.adder.write(book.id, rows):
             self._give_up(book, "was removed from the library while it was added")
             return
-        blank = sum(row.codes is None and row.trouble is None for row in rows)
-        self._note(pages=len(rows), blank=blank)
-        self._pages_done += len(rows)
+        book.pages += len(rows)
+        book.blank += sum(row.codes is None and row.trouble is None for row in rows)
         book.missing -= len(rows)
+        self._pages_done += len(rows)
+        self._pages_now += len(rows)
         if not book.missing:
             self._finish(book)
 
@@ -263,7 +271,7 @@ class Indexing:
         if troubles:
             reason = f"{len(troubles)} of {pages} pages cannot be read; {troubles[0]}"
             self._note(incomplete=((path, reason),))
-        self._note(**{"changed" if book.replaces else "added": 1})
+        self._note(**{"changed" if book.replaces else "added": 1}, pages=book.pages, blank=book.blank)
 
     def _give_up(self, book: _Book, reason: str) -> None:
         path = book.content.path
@@ -287,7 +295,7 @@ class Indexing:
         if self.progress is None:
             return
         elapsed = time.monotonic() - self._started if self._started else 0.0
-        speed = self._report.pages / elapsed if elapsed > 0 else 0.0
+        speed = self._pages_now / elapsed if elapsed > 0 else 0.0
         left = (self._pages_total - self._pages_done) / speed if speed > 0 else None
         open_files = self._to_inspect or self._inspecting
         self.progress(

@@ -79,7 +79,7 @@ class Pool:
         """Hands a task to a free worker, starting one when there is none yet."""
         process = self._idle.pop() if self._idle else _Process(self._setup, self._messages)
         self._busy.append(process)
-        process.give(task, self._seconds)
+        process.give(task)
 
     def wait(self) -> Done | Lost | None:
         """The next end of a task; None when a moment has passed without one.
@@ -88,20 +88,18 @@ class Pool:
             ModelError: the encoder cannot be loaded.
             WhichpageError: no worker process can be started.
         """
+        if lost := self._overdue():
+            return lost
         try:
             process, message = self._messages.get(timeout=_TICK)
         except Empty:
-            return self._overdue()
+            return None
         if process not in self._busy:
             return None  # the end of one that was killed before
-        if isinstance(message, Beat):
-            process.beat(message, self._seconds)
-            return None
         if message is None:
             return self._lose(process, "crashes the program that reads it")
         if isinstance(message, Broken):
             raise ModelError(message.reason)
-        process.started = True
         self._busy.remove(process)
         self._idle.append(process)
         return Done(process.task, message)
@@ -109,7 +107,8 @@ class Pool:
     def _overdue(self) -> Lost | None:
         now = time.monotonic()
         for process in self._busy:
-            if now > process.deadline:
+            patience = self._seconds if process.started else max(self._seconds, _START_SECONDS)
+            if now - process.heard > patience:
                 return self._lose(process, f"takes longer than {self._seconds:.0f} s to read")
         return None
 
@@ -127,9 +126,9 @@ class _Process:
     """One worker as the adding process sees it."""
 
     def __init__(self, setup: Setup, messages: Queue[tuple[_Process, Any]]) -> None:
-        self.started = False  # has given a sign of life
+        self.started = False  # has given a sign of life, the last one at `heard`
+        self.heard = 0.0
         self.page: int | None = None
-        self.deadline = 0.0
         # What C libraries complain about would spoil the progress bar; it matters when a start fails.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (end() closes it)
         self._child = subprocess.Popen(
@@ -149,16 +148,11 @@ class _Process:
         self._listener = threading.Thread(target=self._listen, args=(messages,), daemon=True)
         self._listener.start()
 
-    def give(self, task: Task, seconds: float) -> None:
+    def give(self, task: Task) -> None:
         self.task = task
         self.page = None
-        self.deadline = time.monotonic() + (seconds if self.started else max(seconds, _START_SECONDS))
+        self.heard = time.monotonic()
         self._say(task)
-
-    def beat(self, beat: Beat, seconds: float) -> None:
-        self.started = True
-        self.page = beat.page
-        self.deadline = time.monotonic() + seconds
 
     def end(self) -> None:
         """Kills the process: it holds nothing that another does not have."""
@@ -185,7 +179,13 @@ class _Process:
         # A dying process may leave half a message behind, which pickle meets with any exception.
         with contextlib.suppress(Exception):
             while True:
-                messages.put((self, receive(self._output)))
+                message = receive(self._output)
+                # Noted here, so that a worker's signs of life count while the adding process is busy.
+                self.heard, self.started = time.monotonic(), not isinstance(message, Broken)
+                if isinstance(message, Beat):
+                    self.page = message.page
+                else:
+                    messages.put((self, message))
         messages.put((self, None))
 
 

@@ -74,7 +74,9 @@ class FindOptions:
 
 
 @dataclass
-class _Stopwatch:
+class Stopwatch:
+    """Seconds a stage, as they add up."""
+
     seconds: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.perf_counter)
 
@@ -85,7 +87,7 @@ class _Stopwatch:
 
 
 @dataclass(frozen=True, eq=False)
-class _Aligned:
+class Aligned:
     """A candidate page laid over one view of the photo."""
 
     page_id: int
@@ -113,8 +115,8 @@ class Finder:
     ) -> None:
         self.encoder = encoder
         self.page_finder = page_finder
-        self._index = index
-        self._store = store
+        self.index = index
+        self.store = store
         self._options = options
 
     def find(self, source: Path | str | bytes | Grey | Colour, *, name: str, top: int) -> Answer:
@@ -128,30 +130,36 @@ class Finder:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        started, watch = time.perf_counter(), _Stopwatch()
+        started, watch = time.perf_counter(), Stopwatch()
         photo = photos.decode(source)
         watch.lap("decode")
-        views = self.page_finder.find(photo)
-        watch.lap("finder")
-        aligned = self._match_views(photo, views, watch)
-        if not any(one.confidence >= verify.ACCEPTED for one in aligned):
-            # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
-            aligned += self._match_views(photo, [_whole_frame(photo)], watch, first_view=len(views))
+        aligned = self.align(photo, watch)
         matches = self._matches(photo, aligned, top=top)
         watch.lap("verify")
         status: Status = "found" if any(match.verified for match in matches) else "not_found"
         seconds = time.perf_counter() - started
         return Answer(name, status, seconds, tuple(matches), timings=watch.seconds)
 
+    def align(self, photo: photos.Photo, watch: Stopwatch | None = None) -> list[Aligned]:
+        """All pages that were laid over the photo's page views, however badly they fit."""
+        watch = watch or Stopwatch()
+        views = self.page_finder.find(photo)
+        watch.lap("finder")
+        aligned = self._match_views(photo, views, watch)
+        if not any(one.confidence >= verify.ACCEPTED for one in aligned):
+            # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
+            aligned += self._match_views(photo, [_whole_frame(photo)], watch, first_view=len(views))
+        return aligned
+
     def _match_views(
-        self, photo: photos.Photo, views: list[PageView], watch: _Stopwatch, *, first_view: int = 0
-    ) -> list[_Aligned]:
-        aligned: list[_Aligned] = []
+        self, photo: photos.Photo, views: list[PageView], watch: Stopwatch, *, first_view: int = 0
+    ) -> list[Aligned]:
+        aligned: list[Aligned] = []
         for number, view in enumerate(views):
             quads = hypotheses(view, photo)
             codes, weights = self._encode(photo, quads)
             watch.lap("encode")
-            candidates = self._index.search(codes, weights=weights, top=self._options.candidates)
+            candidates = self.index.search(codes, weights=weights, top=self._options.candidates)
             watch.lap("search")
             aligned += self._verify(photo, quads, candidates, view=first_view + number)
             watch.lap("verify")
@@ -167,11 +175,11 @@ class Finder:
 
     def _verify(
         self, photo: photos.Photo, quads: list[Quad], candidates: list[Candidate], *, view: int
-    ) -> list[_Aligned]:
+    ) -> list[Aligned]:
         """Aligns candidates with the photo, all of them coarsely and the best of those finely."""
         sheets: dict[tuple[int, bool], verify.Sheet] = {}
         waiting: list[_Coarse] = []
-        aligned: list[_Aligned] = []
+        aligned: list[Aligned] = []
         first = self._options.first
         for chunk in (candidates[:first], candidates[first:]):
             waiting += self._align_coarsely(photo, quads, chunk, sheets)
@@ -182,7 +190,7 @@ class Finder:
             for place, (alignment, one) in enumerate(fresh):
                 if place < self._options.again and verify.worth_another_look(alignment):
                     alignment = verify.realign(photo, one.page, alignment)
-                aligned.append(_Aligned(one.page_id, view, alignment, verify.confidence(alignment)))
+                aligned.append(Aligned(one.page_id, view, alignment, verify.confidence(alignment)))
             if any(one.confidence >= self._options.sure for one in aligned):
                 break
         return aligned
@@ -195,7 +203,7 @@ class Finder:
         sheets: dict[tuple[int, bool], verify.Sheet],
     ) -> list[_Coarse]:
         coarse = []
-        thumbnails = self._store.encoded_thumbnails([candidate.page_id for candidate in candidates])
+        thumbnails = self.store.encoded_thumbnails([candidate.page_id for candidate in candidates])
         for candidate, thumbnail in zip(candidates, thumbnails, strict=True):
             page = verify.Thumbnail(thumbnail)
             key = (candidate.view, page.landscape)
@@ -205,8 +213,8 @@ class Finder:
             coarse.append(_Coarse(candidate.page_id, score, warp, page, sheets[key]))
         return coarse
 
-    def _matches(self, photo: photos.Photo, aligned: list[_Aligned], *, top: int) -> list[Match]:
-        best: dict[int, _Aligned] = {}
+    def _matches(self, photo: photos.Photo, aligned: list[Aligned], *, top: int) -> list[Match]:
+        best: dict[int, Aligned] = {}
         for one in aligned:
             if one.page_id not in best or one.alignment.correlation > best[one.page_id].alignment.correlation:
                 best[one.page_id] = one
@@ -219,7 +227,7 @@ class Finder:
         pages = dict(
             zip(
                 [one.page_id for one in ranked],
-                self._store.pages([one.page_id for one in ranked]),
+                self.store.pages([one.page_id for one in ranked]),
                 strict=True,
             )
         )

@@ -112,10 +112,15 @@ class Library:
             ModelError: a model cannot be loaded.
         """
         name = str(photo) if isinstance(photo, Path | str) else "-"
-        return self._current_finder().find(photo, name=name, top=top)
+        return self.finder().find(photo, name=name, top=top)
 
-    def _current_finder(self) -> Finder:
-        """The models and the index over what the library holds now, whoever added it."""
+    def finder(self) -> Finder:
+        """The models and the index over what the library holds now, whoever added it.
+
+        Raises:
+            LibraryOutdated: the library was made with another model.
+            ModelError: a model cannot be loaded.
+        """
         # Here and not above: listing books must load neither ONNX Runtime nor faiss.
         from whichpage.encoder import Encoder, model_id
         from whichpage.finding import Finder, FindOptions

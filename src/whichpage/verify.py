@@ -9,7 +9,7 @@ What counts in the end is how well the blocks correlate where that one warp puts
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 
 import cv2
@@ -264,11 +264,31 @@ def realign(photo: Photo, page: Thumbnail, found: Alignment) -> Alignment:
     return again if again.correlation > found.correlation else found
 
 
-def confidence(alignment: Alignment) -> float:
+@dataclass(frozen=True)
+class Calibration:
+    """Logistic weights that turn an alignment into a probability; learned by `training.calibrate`."""
+
+    bias: float
+    correlation: float
+    agreeing: float
+    textured: float
+    tightness: float
+
+
+CALIBRATION = Calibration(bias=-9.0, correlation=14.0, agreeing=5.0, textured=3.0, tightness=0.0)
+
+
+def features(alignment: Alignment) -> NDArray[np.float64]:
+    """(4,) float64, what confidence is computed from, in the order of `Calibration` without its bias."""
+    print_there = min(alignment.textured, 40.0) / 40
+    tightness = 1 / (1 + alignment.scatter)
+    return np.array([alignment.correlation, alignment.agreeing, print_there, tightness])
+
+
+def confidence(alignment: Alignment, calibration: Calibration = CALIBRATION) -> float:
     """The probability, 0 to 1, that the photo shows the page it was aligned with."""
-    print_there = min(alignment.textured, 40) / 40
-    logit = 14 * (alignment.correlation - 0.42) + 5 * (alignment.agreeing - 0.5) + 3 * (print_there - 0.3)
-    return float(1 / (1 + np.exp(-logit)))
+    weights = astuple(calibration)
+    return float(1 / (1 + np.exp(-(weights[0] + features(alignment) @ weights[1:]))))
 
 
 _Block = tuple[int, int, int, int]  # top, left, height, width

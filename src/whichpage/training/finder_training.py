@@ -241,9 +241,6 @@ def train(
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.08
-    )
     first, checkpoint = 0, out / "checkpoint.pt"
     if not checkpoint.exists() and start is not None:
         model.load_state_dict(torch.load(start, weights_only=True)["model"], strict=False)
@@ -251,8 +248,11 @@ def train(
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
         first = state["step"]
+    # Made from the step, not restored: a resumed run may be given another number of steps.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.08, last_epoch=first - 1
+    )
     pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + first)
     for _ in range(16):
         pool.renew(32)
@@ -287,7 +287,7 @@ def train(
             started, losses = time.perf_counter(), []
         if step % 50 == 0 or step == recipe.steps:
             state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-            torch.save(state | {"schedule": schedule.state_dict()}, checkpoint.with_suffix(".part"))
+            torch.save(state, checkpoint.with_suffix(".part"))
             checkpoint.with_suffix(".part").replace(checkpoint)
     return model
 

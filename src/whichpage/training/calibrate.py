@@ -1,0 +1,150 @@
+"""Learns what confidence means: from alignments of simulated photos with right and with wrong pages.
+
+usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [--alignments FILE.csv]
+
+PHOTOS is made by `whichpage.training.photos` from validation books, LIBRARY holds those books. Every
+photo is answered twice: as it is, and as if its page were in no book (its true page and all that look
+the same are struck out). Prints the constants for `verify.Calibration`, the reliability of the
+confidence, and how many absent photos would be accepted at which threshold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage import verify
+from whichpage.finding import Finder, FindOptions
+from whichpage.library import Library
+from whichpage.photo import decode
+
+# Two pages whose thumbnails correlate by more than this are the same print.
+SAME_PRINT = 0.9
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One alignment: its photo, what was measured, and whether the page was the right one."""
+
+    photo: str
+    features: NDArray[np.float64]
+    right: bool
+
+
+def collect(photos: Path, library: Library) -> list[Sample]:
+    """The alignments of all photos with all candidates that were aligned finely."""
+    finder = library.finder()
+    patient = Finder(finder.encoder, finder.page_finder, finder.index, finder.store, FindOptions(sure=2.0))
+    samples = []
+    for row in csv.DictReader((photos / "truth.csv").open()):
+        aligned = patient.align(decode(photos / row["photo"]))
+        places = dict(
+            zip([a.page_id for a in aligned], finder.store.pages([a.page_id for a in aligned]), strict=True)
+        )
+        truth = [
+            page.id
+            for page in places.values()
+            if page.source.as_posix().endswith(row["pdf"]) and page.number == int(row["page"])
+        ]
+        like_truth = _prints_like(truth, list(places), library)
+        for one in aligned:
+            right = one.page_id in truth
+            if right or one.page_id not in like_truth:
+                samples.append(Sample(row["photo"], verify.features(one.alignment), right))
+    return samples
+
+
+def _prints_like(truth: list[int], others: list[int], library: Library) -> set[int]:
+    """Those of the pages that show the same print as the true one."""
+    store = library.finder().store
+    if not truth:
+        return set()
+    wanted = _small(store.encoded_thumbnails(truth)[0])
+    pages = zip(others, store.encoded_thumbnails(others), strict=True)
+    return {page for page, encoded in pages if np.mean(_small(encoded) * wanted) > SAME_PRINT}
+
+
+def _small(encoded: bytes) -> NDArray[np.float64]:
+    image = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+    grey = cv2.resize(image, (168, 240), interpolation=cv2.INTER_AREA).astype(float)
+    return np.asarray((grey - grey.mean()) / (grey.std() + 1e-6))
+
+
+def fit(samples: list[Sample], *, ridge: float = 1e-2, rounds: int = 50) -> NDArray[np.float64]:
+    """Logistic regression by Newton's method (bias first); the weights keep to their expected signs."""
+    design = np.stack([np.concatenate([[1.0], sample.features]) for sample in samples])
+    target = np.array([sample.right for sample in samples], float)
+    free = np.ones(design.shape[1], bool)
+    weights = np.zeros(design.shape[1])
+    while True:
+        weights = np.zeros(design.shape[1])
+        x = design[:, free]
+        for _ in range(rounds):
+            p = 1 / (1 + np.exp(-x @ weights[free]))
+            hessian = x.T @ (x * (p * (1 - p))[:, None]) + ridge * np.eye(x.shape[1])
+            weights[free] += np.linalg.solve(hessian, x.T @ (target - p) - ridge * weights[free])
+        # More correlation, more agreement, more print can only be evidence for a page.
+        backward = np.flatnonzero(weights[1:] < 0) + 1
+        if not len(backward):
+            return weights
+        free[backward] = False
+
+
+def report(samples: list[Sample], weights: NDArray[np.float64]) -> str:
+    """Reliability in bins of confidence, and present and absent photos accepted by threshold."""
+    confidence = np.array(
+        [1 / (1 + np.exp(-(weights[0] + sample.features @ weights[1:]))) for sample in samples]
+    )
+    right = np.array([sample.right for sample in samples])
+    lines = ["confidence   alignments   mean confidence   share right"]
+    edges = [0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 1.0001]
+    for low, high in pairwise(edges):
+        inside = (confidence >= low) & (confidence < high)
+        if inside.any():
+            mean, share = confidence[inside].mean(), right[inside].mean()
+            lines.append(f"{low:5.3f}-{high:5.3f} {inside.sum():12d} {mean:17.4f} {share:13.4f}")
+    names = sorted({sample.photo for sample in samples})
+    best: dict[tuple[str, bool], float] = {}
+    for sample, sure in zip(samples, confidence, strict=True):
+        key = (sample.photo, sample.right)
+        best[key] = max(best.get(key, 0.0), float(sure))
+    lines.append("threshold   present accepted   absent accepted")
+    for threshold in (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999):
+        present = np.mean([best.get((name, True), 0) >= threshold for name in names])
+        absent = np.mean([best.get((name, False), 0) >= threshold for name in names])
+        lines.append(f"{threshold:9.3f} {present:18.4f} {absent:17.4f}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("library", type=Path)
+    parser.add_argument("--alignments", type=Path, help="keep what was measured, or read it if it is there")
+    arguments = parser.parse_args()
+    kept = arguments.alignments
+    if kept and kept.exists():
+        rows = [line.split(",") for line in kept.read_text().splitlines()]
+        samples = [Sample(row[0], np.array(row[2:], float), row[1] == "1") for row in rows]
+    else:
+        with Library.open(arguments.library) as library:
+            samples = collect(arguments.photos, library)
+    if kept and not kept.exists():
+        lines = (f"{s.photo},{int(s.right)}," + ",".join(f"{v:.5f}" for v in s.features) for s in samples)
+        kept.write_text("\n".join(lines) + "\n")
+    weights = fit(samples)
+    print("Calibration(" + ", ".join(f"{value:.3f}" for value in weights) + ")")
+    print(report(samples, weights))
+
+
+if __name__ == "__main__":
+    main()

@@ -86,20 +86,20 @@ def test_memory_is_limited(tmp_path: Path) -> None:
 
 
 def test_workers_work_at_the_same_time(tmp_path: Path) -> None:
-    book = make_pdf(tmp_path / "a.pdf", 20)
+    book = make_pdf(tmp_path / "a.pdf", 8)
     with Pool(Setup("misbehaving:slow", None, MEMORY), size=2, seconds=20) as pool:
-        for _ in range(2):
-            outcome(pool, Inspect(book))
-        began = time.monotonic()
-        pool.give(Index(book, stamp(book), tuple(range(1, 11))))
-        pool.give(Index(book, stamp(book), tuple(range(11, 21))))
+        chunks = [(1, 2, 3, 4), (5, 6, 7, 8)]
+        for numbers in chunks:
+            pool.give(Index(book, stamp(book), numbers))
         assert pool.free == 0
-        results: list[Done | Lost] = []
-        while len(results) < 2:
+        assert len({process._child.pid for process in pool._busy}) == 2
+        done: list[list[int]] = []
+        while len(done) < 2:
             if event := pool.wait():
-                results.append(event)
-        # 20 pages of 0.1 s each: two workers need one second, one would need two.
-        assert 1 <= time.monotonic() - began < 1.9
+                assert isinstance(event, Done)
+                done.append([row.number for row in event.result])
+        assert sorted(done) == [[1, 2, 3, 4], [5, 6, 7, 8]]
+        assert pool.free == 2
 
 
 def test_encoder_that_cannot_be_loaded(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ ADD = (
     "import sys; from pathlib import Path; from whichpage.library import Library\n"
     "library, model, *paths = sys.argv[1:]\n"
     "print('ready', flush=True)\n"
-    "report = Library.open(library, model=Path(model), create=True).add(*paths, workers=2)\n"
+    "opened = Library.open(library, model=Path(model), create=True)\n"
+    "report = opened.add(*paths, workers=2, progress=lambda p: print(p.pages_done, flush=True))\n"
     "assert not report.failed, report\n"
 )
 
@@ -89,7 +90,10 @@ def test_killed_at_random_moments_loses_nothing(
     killed = 0
     for _ in range(4):
         process = adder_process(library, books)
-        time.sleep(chance.uniform(0.4, 1.4))
+        assert process.stdout is not None
+        for _ in range(chance.randrange(7)):
+            process.stdout.readline()
+        time.sleep(chance.uniform(0, 0.05))
         killed += process.poll() is None
         process.kill()
         process.communicate()

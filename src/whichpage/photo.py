@@ -20,7 +20,8 @@ MAX_PHOTO_BYTES = 100_000_000
 MAX_PHOTO_PIXELS = 120_000_000
 # Long side of the pixels that are worked on: twice what the finest step reads of a page that fills the photo.
 WORKING_SIDE = 1600
-_SUFFIX_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "MPO", "BMP", "GIF", "HEIF"]
+# MPO, a JPEG with a second picture behind it, is opened as JPEG.
+_SUFFIX_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,8 @@ class Photo:
         """The working pixels at half their size."""
         height, width = self.pixels.shape[:2]
         return np.asarray(
-            cv2.resize(self.pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8
+            cv2.resize(self.pixels, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA),
+            np.uint8,
         )
 
     @cached_property
@@ -85,6 +87,11 @@ def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
                 return _from_image(image, name)
     except (PhotoError, MemoryError):
         raise
+    except Image.DecompressionBombError as error:
+        limit = MAX_PHOTO_PIXELS / 1e6
+        raise PhotoTooLarge(
+            f"{name} has too many pixels; at most {limit:.0f} megapixels are read."
+        ) from error
     except Exception as error:  # Pillow's decoders raise what they like on damaged data
         raise PhotoError(f"{name} is not a photo that can be read: damaged, or of another format.") from error
 
@@ -120,14 +127,12 @@ def _from_image(image: Image.Image, name: str) -> Photo:
     shrink = max(1.0, max(width, height) / WORKING_SIDE)
     # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; others ignore this.
     image.draft("RGB", (int(width / shrink), int(height / shrink)))
-    turn = image.getexif().get(0x0112, 1)
-    if turn in (5, 6, 7, 8):
+    image = ImageOps.exif_transpose(image)
+    if (image.width > image.height) != (width > height):
         width, height = height, width
     if image.mode.startswith("I") or image.mode == "F":
         deep = np.asarray(image).astype(np.float32)
         image = Image.fromarray((deep * (255 / max(float(deep.max()), 1))).astype(np.uint8))
-    else:
-        image = ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         opaque = image.convert("RGBA")
         image = Image.new("RGB", opaque.size, "white")
@@ -175,7 +180,9 @@ def rectify(
     wanted = np.sqrt(area / (h * w))
     level = int(np.clip(np.floor(np.log2(max(wanted, 1e-3))), 0, len(photo.pyramid) - 1))
     grey = photo.pyramid[level]
-    shrunk = (quad + 0.5) / 2**level - 0.5
+    # Not always a power of two: halving odd sizes rounds.
+    ratio = np.array(grey.shape[::-1]) / np.array(photo.pyramid[0].shape[::-1])
+    shrunk = (quad + 0.5) * ratio - 0.5
     frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5 + np.array([left, top], np.float32)
     matrix = cv2.getPerspectiveTransform(shrunk.astype(np.float32), frame)
     out = (w + 2 * left, h + 2 * top)

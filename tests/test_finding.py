@@ -1,0 +1,234 @@
+"""From a photo to its answer: every stage, with the shipped models, on a library of drawn pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from drawn import corner_errors, photo_of, text_page
+
+from whichpage import verify
+from whichpage.encoder import Encoder
+from whichpage.errors import PhotoError
+from whichpage.finding import Finder, FindOptions, hypotheses
+from whichpage.index import FlatIndex
+from whichpage.pagefinder import PageFinder
+from whichpage.photo import Photo, decode
+from whichpage.types import Answer, Colour, Grey, Page, PageView
+
+BOOK = Path("/books/drawn.pdf")
+ID = 1000  # page n has id 1000 + n
+PAGES = 16
+CORNERS = np.array([[190, 150], [730, 180], [800, 1060], [110, 1020]], np.float32)
+
+
+def corrected(page: Grey, other: Grey) -> Grey:
+    """A later edition of a page: the lines in its middle are another text's."""
+    later = page.copy()
+    later[300:640] = other[300:640]
+    return later
+
+
+class Shelf:
+    """A catalogue in memory: pages 1, 2, ... of one book."""
+
+    def __init__(self, pages: list[Grey]) -> None:
+        self.drawn = pages
+        self.asked = 0
+
+    def pages(self, page_ids: Sequence[int]) -> list[Page]:
+        return [Page(page_id, 1, BOOK, page_id - ID) for page_id in page_ids]
+
+    def encoded_thumbnails(self, page_ids: Sequence[int]) -> list[bytes]:
+        self.asked += len(page_ids)
+        return [self._thumbnail(self.drawn[page_id - ID - 1]) for page_id in page_ids]
+
+    @staticmethod
+    def _thumbnail(page: Grey) -> bytes:
+        size = (336, 480) if page.shape[0] > page.shape[1] else (480, 336)
+        small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
+        return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes()
+
+
+class Blind(PageFinder):
+    """Sees no page anywhere."""
+
+    def __init__(self) -> None:
+        pass
+
+    def find(self, photo: Photo, *, most: int = 3, looks: int = 2) -> list[PageView]:
+        return []
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder.load()
+
+
+@pytest.fixture(scope="module")
+def page_finder() -> PageFinder:
+    return PageFinder.load()
+
+
+@pytest.fixture(scope="module")
+def shelf() -> Shelf:
+    """Pages 1 to 14 of text, 15 a later edition of 1, 16 lies on its side."""
+    pages = [text_page(seed) for seed in range(1, 15)]
+    return Shelf([*pages, corrected(pages[0], text_page(99)), text_page(16, height=672, width=960)])
+
+
+@pytest.fixture(scope="module")
+def index(encoder: Encoder, shelf: Shelf) -> FlatIndex:
+    ids = np.arange(ID + 1, ID + 1 + len(shelf.drawn), dtype=np.int64)
+    return FlatIndex(ids, encoder.encode(shelf.drawn).bits)
+
+
+@pytest.fixture(scope="module")
+def finder(encoder: Encoder, page_finder: PageFinder, index: FlatIndex, shelf: Shelf) -> Finder:
+    return Finder(encoder, page_finder, index, shelf, FindOptions())
+
+
+def ask(finder: Finder, photo: Colour | Grey, *, top: int = 5) -> Answer:
+    return finder.find(photo, name="photo", top=top)
+
+
+def verified(answer: Answer) -> list[int]:
+    return [match.page for match in answer.matches if match.verified]
+
+
+@pytest.mark.parametrize("page", [2, 5, 9])
+def test_right_page_is_found(page: int, finder: Finder, shelf: Shelf) -> None:
+    answer = ask(finder, photo_of([(shelf.drawn[page - 1], CORNERS)], curl=0.02, shade=0.4))
+    assert answer.status == "found"
+    assert verified(answer) == [page]
+    first = answer.matches[0]
+    assert (first.source, first.page) == (BOOK, page)
+    assert first.confidence >= verify.ACCEPTED
+    assert corner_errors(first.quad, CORNERS).max() < 0.015
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_photo_may_lie_any_way_round(turn: int, finder: Finder, shelf: Shelf) -> None:
+    """The answer's corners begin where the print's upper left one is."""
+    upright = photo_of([(shelf.drawn[3], CORNERS)], curl=0.02)
+    turned = np.ascontiguousarray(np.rot90(upright, turn))
+    answer = ask(finder, turned)
+    assert verified(answer) == [4]
+    x, y = CORNERS.T.astype(float)
+    for height, width in [upright.shape[:2], upright.shape[1::-1], upright.shape[:2]][:turn]:
+        del height
+        x, y = y, width - 1 - x
+    assert corner_errors(answer.matches[0].quad, np.stack([x, y], -1)).max() < 0.015
+
+
+def test_landscape_page_is_found(finder: Finder, shelf: Shelf) -> None:
+    corners = np.array([[120, 200], [1080, 160], [1100, 800], [90, 850]], np.float32)
+    answer = ask(finder, photo_of([(shelf.drawn[15], corners)], size=(1000, 1200)))
+    assert verified(answer) == [16]
+    assert corner_errors(answer.matches[0].quad, corners).max() < 0.015
+
+
+def test_page_of_no_book_is_not_found(finder: Finder) -> None:
+    answer = ask(finder, photo_of([(text_page(77), CORNERS)], curl=0.02), top=3)
+    assert answer.status == "not_found"
+    assert verified(answer) == []
+    assert len(answer.matches) == 3
+    assert all(match.confidence < verify.ACCEPTED for match in answer.matches)
+    confidences = [match.confidence for match in answer.matches]
+    assert confidences == sorted(confidences, reverse=True)
+
+
+def test_no_page_at_all_is_not_found(finder: Finder) -> None:
+    for photo in (np.full((900, 700), 120, np.uint8), photo_of([])):
+        assert ask(finder, photo).status == "not_found"
+
+
+def test_better_of_two_editions(finder: Finder, shelf: Shelf) -> None:
+    """Pages 1 and 15 share most of their lines: whichever is shown, only that one is verified."""
+    for shown, other in ((1, 15), (15, 1)):
+        answer = ask(finder, photo_of([(shelf.drawn[shown - 1], CORNERS)], curl=0.02))
+        assert verified(answer) == [shown]
+        confidences = {match.page: match.confidence for match in answer.matches}
+        assert confidences[shown] > confidences.get(other, 0.0)
+
+
+def test_both_pages_of_a_spread_are_answered(finder: Finder, shelf: Shelf) -> None:
+    left = np.array([[60, 180], [595, 160], [595, 960], [40, 940]], np.float32)
+    right = np.array([[600, 160], [1140, 175], [1165, 945], [600, 960]], np.float32)
+    photo = photo_of([(shelf.drawn[5], left), (shelf.drawn[6], right)], size=(1100, 1200))
+    answer = ask(finder, photo, top=1)  # verified ones are never cut off
+    assert sorted(verified(answer)) == [6, 7]
+    quads = {match.page: match.quad for match in answer.matches}
+    assert corner_errors(quads[6], left).max() < 0.015
+    assert corner_errors(quads[7], right).max() < 0.015
+
+
+def test_scan_without_an_edge_is_a_page_as_a_whole(
+    encoder: Encoder, index: FlatIndex, shelf: Shelf, finder: Finder
+) -> None:
+    blind = Finder(encoder, Blind(), index, shelf, FindOptions())
+    for by in (blind, finder):
+        answer = ask(by, shelf.drawn[7])
+        assert verified(answer) == [8]
+        frame = np.array([[0, 0], [672, 0], [672, 960], [0, 960]], np.float32) - 0.5
+        assert corner_errors(answer.matches[0].quad, frame).max() < 0.015
+    assert verified(ask(blind, np.ascontiguousarray(shelf.drawn[7][::-1, ::-1]))) == [8]
+
+
+def test_part_of_a_page_is_enough(finder: Finder, shelf: Shelf) -> None:
+    """The frame cuts off the page's lower 35 %."""
+    photo = photo_of([(shelf.drawn[8], CORNERS)], curl=0.01)[: int(150 + 0.65 * 890)]
+    assert verified(ask(finder, photo)) == [9]
+
+
+def test_corners_are_those_of_the_photo_not_of_what_was_worked_on(finder: Finder, shelf: Shelf) -> None:
+    photo = photo_of([(shelf.drawn[9], CORNERS * 2)], size=(2400, 1800))
+    answer = ask(finder, photo)
+    assert verified(answer) == [10]
+    assert corner_errors(answer.matches[0].quad, CORNERS * 2).max() < 0.015
+
+
+def test_answer_tells_its_time(finder: Finder, shelf: Shelf) -> None:
+    answer = finder.find(photo_of([(shelf.drawn[2], CORNERS)]), name="a photo", top=5)
+    assert answer.photo == "a photo"
+    assert set(answer.timings) == {"decode", "finder", "encode", "search", "verify"}
+    assert min(answer.timings.values()) >= 0
+    assert answer.seconds == pytest.approx(sum(answer.timings.values()), rel=0.1)
+    assert answer.error is None
+
+
+def test_sure_match_spares_the_other_candidates(
+    encoder: Encoder, page_finder: PageFinder, index: FlatIndex, shelf: Shelf
+) -> None:
+    photo = photo_of([(shelf.drawn[2], CORNERS)])
+
+    def asked(options: FindOptions) -> int:
+        shelf.asked = 0
+        assert verified(ask(Finder(encoder, page_finder, index, shelf, options), photo)) == [3]
+        return shelf.asked
+
+    assert asked(FindOptions(first=4, sure=0.9)) == 4
+    assert asked(FindOptions(first=4, sure=2.0)) == PAGES
+
+
+def test_empty_library_finds_nothing(encoder: Encoder, page_finder: PageFinder) -> None:
+    empty = FlatIndex(np.empty(0, np.int64), np.empty((0, 3, 32), np.uint8))
+    answer = ask(Finder(encoder, page_finder, empty, Shelf([]), FindOptions()), photo_of([]))
+    assert (answer.status, answer.matches) == ("not_found", ())
+
+
+def test_photo_that_cannot_be_read_is_an_error(finder: Finder) -> None:
+    with pytest.raises(PhotoError, match="is empty"):
+        finder.find(b"", name="-", top=5)
+
+
+def test_hypotheses_are_the_four_turns_first() -> None:
+    photo = decode(np.zeros((1200, 900), np.uint8))
+    quads = hypotheses(PageView(CORNERS, 0.9), photo)
+    assert len(quads) == 4
+    for turn, quad in enumerate(quads):
+        for corner in range(4):
+            np.testing.assert_array_equal(quad[corner], CORNERS[(corner + turn) % 4])

@@ -1,0 +1,186 @@
+"""Training the encoder: what it is shown, what it loses, and that a killed run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from whichpage.training import encoder_training
+from whichpage.training.encoder_training import (
+    Batches,
+    EncoderRecipe,
+    cut_by_frame,
+    rectification_corners,
+    step_loss,
+    train,
+    validate,
+)
+from whichpage.training.losses import info_nce, soft_sign
+from whichpage.training.network import PageEncoder
+from whichpage.training.pages import PageCache
+
+RECIPE = EncoderRecipe(steps=4, batch=8, same_book=4, bfloat16=False)
+
+
+def test_rectified_corners_are_near_the_frames() -> None:
+    generator = torch.Generator().manual_seed(0)
+    corners = rectification_corners(3000, size=(320, 224), generator=generator)
+    frame = torch.tensor([[0.0, 0.0], [223, 0], [223, 319], [0, 319]])
+    off = (corners - frame).abs() / torch.tensor([224.0, 320.0])
+    assert float(off.median()) < 0.02
+    assert 0.05 < float(off.max()) < 0.25
+    torch.testing.assert_close(corners.mean(0), frame, atol=1.0, rtol=0)
+
+
+def test_cut_off_is_filled_with_the_mean_and_counted() -> None:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(40, 1, 320, 224, generator=generator)
+    cut, shares = cut_by_frame(images, generator=generator, probability=0.7)
+    whole = 0
+    for image, result, share in zip(images[:, 0], cut[:, 0], shares, strict=True):
+        seen = (image - result).abs() < 1e-6
+        rows = ((0, 320), (0, 192), (128, 320))
+        expected = [float(seen[top:bottom].float().mean()) for top, bottom in rows]
+        assert share.tolist() == pytest.approx(expected, abs=1e-3)
+        if seen.all():
+            whole += 1
+            continue
+        filling = result[~seen]
+        assert float(filling.max() - filling.min()) < 1e-5
+        assert float(filling[0]) == pytest.approx(float(image[seen].mean()), abs=1e-3)
+    # Two cuts, the second one 0.35 times as likely.
+    assert whole / 40 == pytest.approx(0.3 * (1 - 0.7 * 0.35), abs=0.2)
+    assert float(shares.min()) < 0.7
+
+
+def test_nothing_is_cut_at_probability_0() -> None:
+    images = torch.rand(3, 1, 320, 224)
+    cut, shares = cut_by_frame(images, generator=torch.Generator().manual_seed(2), probability=0)
+    assert torch.equal(cut, images)
+    assert shares.tolist() == [[1.0] * 3] * 3
+
+
+def test_batches_are_half_neighbours_of_a_book(cache: PageCache) -> None:
+    batches = Batches(cache, RECIPE, split="train", seed=3)
+    asked: list[np.ndarray] = []
+    batches.pairs = asked.append  # type: ignore[method-assign,assignment,unused-ignore]
+    for _ in range(50):
+        batches.draw()
+    for rows in asked:
+        assert len(set(rows.tolist())) == len(rows) == 8
+        assert np.diff(rows[:4]).tolist() == [1, 1, 1]
+        assert len({row // 12 for row in rows[:4].tolist()}) == 1
+    assert set(np.concatenate(asked).tolist()) == set(range(36))  # the book to validate on never
+
+
+def test_pairs_show_the_same_page(cache: PageCache) -> None:
+    batches = Batches(cache, RECIPE, split="train", seed=4)
+    clean, photo, seen = batches.pairs(np.array([3, 17, 30]))
+    assert clean.shape == photo.shape == (3, 1, 320, 224)
+    assert seen.shape == (3, 3)
+    assert 200 < float(clean.max()) <= 255
+    pages = torch.nn.functional.interpolate(cache.read(np.array([3, 17, 30])), size=(320, 224), mode="area")
+    for k in range(3):
+        both = torch.stack([clean[k].flatten(), pages[k].flatten()])
+        assert float(torch.corrcoef(both)[0, 1]) > 0.9
+    again = Batches(cache, RECIPE, split="train", seed=4).pairs(np.array([3, 17, 30]))
+    for one, other in zip((clean, photo, seen), again, strict=True):
+        assert torch.equal(one, other)
+
+
+class Told:
+    """A network that says what it was told to, call by call, whatever it is shown."""
+
+    def __init__(self, *vectors: Tensor) -> None:
+        self.vectors = list(vectors)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.vectors.pop(0)
+
+    def eval(self) -> None:
+        pass
+
+    def train(self) -> None:
+        pass
+
+
+def test_step_loss_weighs_views_by_what_is_seen() -> None:
+    generator = torch.Generator().manual_seed(5)
+    vectors = torch.randn(8, 3, 256, generator=generator)
+    vectors[4:] = vectors[:4] + 1.5 * torch.randn(4, 3, 256, generator=generator)
+    seen = torch.tensor([[1.0, 1.0, 1.0], [0.5, 0.9, 0.0], [0.7, 1.0, 0.4], [1.0, 1.0, 1.0]])
+    images = torch.zeros(4, 1, 320, 224)
+    loss, top1 = step_loss(Told(vectors), (images, images, seen), RECIPE)  # type: ignore[arg-type,unused-ignore]
+    expected = 0.0
+    for view, weight in enumerate((1.0, 0.5, 0.5)):
+        soft = soft_sign(vectors[:, view], sharpness=1.5)
+        pairs = info_nce(soft[4:], soft[:4], temperature=0.07).tolist()
+        shares = [max(share, 0.05) for share in seen[:, view].tolist()]
+        expected += sum(p * s * weight for p, s in zip(pairs, shares, strict=True)) / 4
+    assert float(loss) == pytest.approx(expected, rel=1e-4)
+    assert top1 == 1.0
+    swapped = torch.cat([vectors[:4], vectors[[5, 4, 6, 7]]])
+    _, top1 = step_loss(Told(swapped), (images, images, seen), RECIPE)  # type: ignore[arg-type,unused-ignore]
+    assert top1 == 0.5
+
+
+def test_validation_counts_the_pages_found(cache: PageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 24 pages 18 say the same as their photos, six the opposite: those are the last of all."""
+    clean = torch.randn(24, 3, 256, generator=torch.Generator().manual_seed(6))
+    photos = torch.cat([clean[:18], -clean[18:]])
+    batches = Batches(cache, RECIPE, split="val", seed=0)
+    batches.rows = np.arange(24)
+    nothing = torch.zeros(24)
+    batches.pairs = lambda rows: (nothing, nothing, nothing)  # type: ignore[method-assign,assignment,unused-ignore]
+    monkeypatch.setattr(encoder_training, "Batches", lambda *_, **__: batches)
+    found = validate(Told(clean, photos), cache, RECIPE, pages=24)  # type: ignore[arg-type,unused-ignore]
+    assert found == {"top1": 0.75, "top20": 0.75, "fused_top1": 0.75, "fused_top20": 0.75}
+
+
+def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss_of_a_step = encoder_training.step_loss
+    steps: list[dict[str, Tensor]] = []
+
+    def counted(model: PageEncoder, *rest: object) -> tuple[Tensor, float]:
+        steps.append({name: value.clone() for name, value in model.state_dict().items()})
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return loss_of_a_step(model, *rest)  # type: ignore[arg-type,unused-ignore]
+
+    monkeypatch.setattr(encoder_training, "step_loss", counted)
+    with pytest.raises(KeyboardInterrupt):
+        train(cache, RECIPE, tmp_path, checkpoint_every=2)
+    kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert kept["step"] == 2  # the third step was done, but is lost
+    (tmp_path / "checkpoint.part").write_bytes(b"killed while writing")
+
+    steps.clear()
+    monkeypatch.setattr(encoder_training, "step_loss", lambda *all_: counted(*all_))
+    model = train(cache, RECIPE, tmp_path, checkpoint_every=2)
+    assert len(steps) == 2  # steps 3 and 4
+    for name, value in kept["model"].items():
+        torch.testing.assert_close(steps[0][name], value)
+    ended = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert ended["step"] == 4
+    assert not (tmp_path / "checkpoint.part").exists()
+
+    steps.clear()
+    straight = tmp_path / "straight"
+    with pytest.MonkeyPatch.context() as undone:
+        undone.setattr(encoder_training, "step_loss", loss_of_a_step)
+        train(cache, RECIPE, straight)
+    at_once = torch.load(straight / "checkpoint.pt", weights_only=True)
+    assert at_once["step"] == 4
+    rates = [state["optimiser"]["param_groups"][0]["lr"] for state in (kept, ended, at_once)]
+    assert rates[1] == pytest.approx(rates[2])
+    assert rates[0] > 2 * rates[1]
+    steps_of = [state["optimiser"]["state"][0]["step"] for state in (ended, at_once)]
+    assert [float(step) for step in steps_of] == [4.0, 4.0]
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(ended["model"][name], value)
+    train(cache, RECIPE, tmp_path)
+    assert steps == []  # nothing is left to do

@@ -154,17 +154,23 @@ def test_curled_side_is_no_straight_line(bulge: float) -> None:
     assert np.abs(found - np.array(quad))[2:].max() < 0.05
 
 
-def test_side_that_the_photo_does_not_show_stays() -> None:
-    """The photo ends at column 30: the right side's corners stay as expected, the left ones are found."""
-    quad = np.array([[8.5, 7.5], [39.0, 7.5], [39.0, 41.0], [8.5, 41.0]], np.float32)
-    seen = SEEN.copy()
+@pytest.mark.parametrize("turn", range(4), ids=["right", "upper", "left", "lower"])
+def test_side_that_the_photo_does_not_show_stays(turn: int) -> None:
+    """The photo ends at cell 30 towards one side: that one stays as expected, the others are found."""
+    quad = np.array([[8.5, 7.5], [39.0, 7.5], [39.0, 41.0], [8.5, 41.0]])
+    expected = np.array([[7, 6], [41, 6], [41, 42], [7, 42]], np.float64)
+    seen, outline = SEEN.copy(), outline_of(quad)
     seen[:, 31:] = False
-    outline = outline_of(quad)
     outline[:, 31:] = -4
-    found = fit_outline(outline, seen, UPRIGHT)
-    np.testing.assert_allclose(found[[0, 3]], quad[[0, 3]], atol=0.1)
-    np.testing.assert_allclose(found[[1, 2], 0], 41, atol=0.01)
-    np.testing.assert_allclose(found[[1, 2], 1], [7.5, 41], atol=0.25)
+    wanted = np.array([quad[0], [41, 7.5], [41, 41.0], quad[3]])
+    for _ in range(turn):  # as np.rot90 does: (x, y) comes to (y, SIZE - 1 - x), the corners one further
+        expected, wanted = (
+            np.roll(np.stack([corners[:, 1], SIZE - 1 - corners[:, 0]], -1), -1, axis=0)
+            for corners in (expected, wanted)
+        )
+    outline, seen = (np.ascontiguousarray(np.rot90(field, turn)) for field in (outline, seen))
+    found = fit_outline(outline, seen, expected.astype(np.float32))
+    np.testing.assert_allclose(found, wanted, atol=0.25)
 
 
 def test_neighbour_beyond_a_gap_is_not_the_page() -> None:

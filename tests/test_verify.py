@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -19,12 +20,14 @@ from whichpage.verify import (
     MARGIN,
     PAGE_SIZE,
     Alignment,
+    Calibration,
     Thumbnail,
     Warp,
     align,
     align_coarse,
     basis,
     confidence,
+    features,
     local_contrast,
     realign,
     sheet,
@@ -233,8 +236,7 @@ def test_blank_sheet_fits_nothing() -> None:
         assert found.correlation < 0.3
         assert confidence(found) < 0.5
         assert np.isfinite(found.quad).all()
-        for number in (found.coarse, found.correlation, found.agreeing, found.textured, found.scatter):
-            assert math.isfinite(number)
+        assert all(math.isfinite(getattr(found, name)) for name in ("coarse", *FEATURES))
 
 
 def test_page_outside_the_photo_fits_nothing() -> None:
@@ -258,9 +260,11 @@ def test_second_look_mends_a_first_one_that_was_far_off(error: float, seed: int)
 def test_second_look_never_makes_it_worse() -> None:
     pixels = photo_of([(text_page(3), CORNERS)], curl=0.02)
     good = aligned(pixels, text_page(3), CORNERS)
-    folded = Alignment(0.5, 0.3, 0.2, 40.0, 1.0, CORNERS[[0, 2, 1, 3]])
+    folded = replace(good, correlation=0.3, quad=CORNERS[[0, 2, 1, 3]])
     assert realign(decode(pixels), thumbnail(text_page(3)), good).correlation >= good.correlation
     assert realign(decode(pixels), thumbnail(text_page(3)), folded) is folded
+    lucky = replace(good, correlation=0.59, quad=CORNERS + 300)
+    assert realign(decode(pixels), thumbnail(text_page(3)), lucky) is lucky
 
 
 def test_damaged_thumbnail_is_said_to_be() -> None:
@@ -290,12 +294,14 @@ FEATURES = {
     "agreeing": np.linspace(0, 1, 11),
     "textured": np.linspace(0, 70, 15),
     "scatter": np.linspace(9, 0, 10),
+    "covered": np.linspace(0, 1, 11),
 }
 
 
-def alignment(**features: float) -> Alignment:
-    numbers = {"coarse": 0.5, "correlation": 0.5, "agreeing": 0.5, "textured": 20.0, "scatter": 1.0}
-    return Alignment(**(numbers | features), quad=CORNERS)
+def alignment(**numbers: float) -> Alignment:
+    """Made up: half right in everything but what is said."""
+    usual = {"coarse": 0.5, "correlation": 0.5, "agreeing": 0.5, "covered": 0.5}
+    return Alignment(**(usual | {"textured": 20.0, "scatter": 1.0} | numbers), quad=CORNERS)
 
 
 @pytest.mark.parametrize("feature", FEATURES)
@@ -307,13 +313,30 @@ def test_confidence_never_falls_as_a_feature_gets_better(feature: str) -> None:
         assert all(after >= before - 1e-12 for before, after in itertools.pairwise(said))
 
 
+def test_confidence_is_logistic_in_its_features() -> None:
+    """The constants are those of the features, in the same order."""
+    one = alignment(correlation=0.6, textured=10.0, scatter=3.0)
+    values = {
+        "correlation": 0.6,
+        "agreeing": 0.5,
+        "evidence": 0.6 * math.sqrt(10 / 40),
+        "tightness": 1 / (1 + 3.0),
+        "covered": 0.5,
+    }
+    assert list(values) == [field.name for field in fields(Calibration)][1:]
+    np.testing.assert_allclose(features(one), list(values.values()))
+    weights = Calibration(bias=-1.0, correlation=2.0, agreeing=0.5, evidence=3.0, tightness=0.25, covered=1.5)
+    logit = -1 + 2 * 0.6 + 0.5 * 0.5 + 3 * 0.3 + 0.25 * 0.25 + 1.5 * 0.5
+    assert confidence(one, weights) == pytest.approx(1 / (1 + math.exp(-logit)))
+
+
 def test_confidence_is_a_probability_and_means_something() -> None:
     for values in itertools.product(*(steps[[0, len(steps) // 2, -1]] for steps in FEATURES.values())):
         said = confidence(alignment(**dict(zip(FEATURES, map(float, values), strict=True))))
         assert 0 <= said <= 1
-    right = confidence(alignment(correlation=0.75, agreeing=0.97, textured=50.0, scatter=0.4))
-    wrong = confidence(alignment(correlation=0.12, agreeing=0.1, textured=50.0, scatter=5.0))
-    framed = confidence(alignment(correlation=0.43, agreeing=0.5, textured=50.0, scatter=3.0))
+    right = confidence(alignment(correlation=0.75, agreeing=0.97, textured=50.0, scatter=0.4, covered=0.95))
+    wrong = confidence(alignment(correlation=0.12, agreeing=0.1, textured=50.0, scatter=5.0, covered=0.6))
+    framed = confidence(alignment(correlation=0.43, agreeing=0.5, textured=50.0, scatter=3.0, covered=0.7))
     assert right > ACCEPTED
     assert wrong < 0.1
     assert framed < ACCEPTED

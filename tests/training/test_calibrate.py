@@ -1,0 +1,78 @@
+"""What confidence is learned from: a logistic fit, and the counts in its report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from whichpage.training.calibrate import Sample, fit, report
+
+
+def samples(weights: list[float], *, count: int, seed: int = 0) -> list[Sample]:
+    """Alignments that are right as often as a logistic model with these weights (bias first) says."""
+    dice = np.random.RandomState(seed)
+    made = []
+    for number in range(count):
+        numbers = dice.uniform(-1, 1, len(weights) - 1)
+        logit = weights[0] + float(np.dot(weights[1:], numbers))
+        right = bool(dice.uniform() < 1 / (1 + math.exp(-logit)))
+        made.append(Sample(f"{number // 4}.jpg", f"a.pdf:{number}", numbers, right))
+    return made
+
+
+def test_fit_finds_the_weights_that_made_the_samples() -> None:
+    true = [-0.7, 3.0, 1.0, 2.0]
+    found = fit(samples(true, count=20_000))
+    np.testing.assert_allclose(found, true, atol=0.15)
+
+
+def test_fit_is_where_the_gradient_is_zero() -> None:
+    made = samples([0.3, 2.0, 1.0], count=200)
+    weights = fit(made, ridge=0.5)
+    gradient = np.zeros(3)
+    for sample in made:
+        x = np.array([1, *sample.features])
+        gradient += (sample.right - 1 / (1 + math.exp(-float(weights @ x)))) * x
+    np.testing.assert_allclose(gradient, 0.5 * weights, atol=1e-6)
+
+
+def test_no_feature_counts_against_a_page() -> None:
+    """One that would is left out, and the others are fitted without it."""
+    made = samples([0.0, 3.0, -2.0], count=3000)
+    found = fit(made)
+    assert found[2] == 0
+    alone = fit([replace(one, features=one.features[:1]) for one in made])
+    np.testing.assert_allclose(found[:2], alone, atol=1e-6)
+
+
+def test_report_counts_photos_by_their_best_page() -> None:
+    """Weights of 1 on the only feature: the feature is the confidence's logit."""
+
+    def one(photo: str, confidence: float, *, right: bool) -> Sample:
+        return Sample(photo, "a.pdf:1", np.array([math.log(confidence / (1 - confidence))]), right)
+
+    made = [
+        one("a", 0.97, right=True),
+        one("a", 0.6, right=False),
+        one("b", 0.85, right=True),
+        one("b", 0.96, right=False),
+        one("b", 0.2, right=False),
+        one("c", 0.002, right=False),
+        one("d", 0.9995, right=True),
+    ]
+    lines = [line.split() for line in report(made, np.array([0.0, 1.0])).splitlines()]
+    table = {
+        line[0]: (float(line[1]), float(line[2]))
+        for line in lines[lines.index(["threshold", "present", "accepted", "absent", "accepted"]) + 1 :]
+    }
+    assert table["0.500"] == (3 / 4, 2 / 4)
+    assert table["0.900"] == (2 / 4, 1 / 4)
+    assert table["0.980"] == (1 / 4, 0.0)
+    assert table["0.999"] == (1 / 4, 0.0)
+    bins = {line[0]: line[1:] for line in lines[1:] if "-" in line[0]}
+    assert float(bins["0.900-0.990"][0]) == 2
+    assert float(bins["0.900-0.990"][1]) == pytest.approx((0.97 + 0.96) / 2, abs=1e-3)
+    assert float(bins["0.900-0.990"][2]) == 0.5

@@ -41,10 +41,8 @@ class Encoder:
         path = path or SHIPPED_ENCODER
         session = open_session(path, threads=threads)
         images, vectors = session.get_inputs()[0], session.get_outputs()[0]
-        if images.shape[1:] != [1, ENCODER_HEIGHT, ENCODER_WIDTH] or vectors.shape[1:] != [
-            len(VIEWS),
-            CODE_BITS,
-        ]:
+        maps = (images.name, images.shape[1:], vectors.shape[1:])
+        if maps != ("grey", [1, ENCODER_HEIGHT, ENCODER_WIDTH], [len(VIEWS), CODE_BITS]):
             raise ModelError(f"{path} is not a whichpage encoder: it maps {images.shape} to {vectors.shape}.")
         return cls(session, model_id(path))
 

@@ -42,6 +42,10 @@ logger = logging.getLogger(__name__)
 # The encoder reads pages at 320 x 224; rectified a little larger, its own scaling smooths them.
 _ENCODED = (400, 280)
 
+# What is tried for sides that the photo does not show, and for how many of them.
+_STRETCHES = (0.88, 1.0, 1.13)
+_UNSEEN_SIDES = 2
+
 
 class PageStore(Protocol):
     """What finding needs of the catalogue."""
@@ -242,8 +246,30 @@ class Finder:
 
 
 def hypotheses(view: PageView, photo: photos.Photo) -> list[Quad]:
-    """Where the page's corners may be: any of the four may be the print's top left."""
-    return [np.ascontiguousarray(np.roll(view.quad, -turn, axis=0)) for turn in range(4)]
+    """Where the page's corners may be.
+
+    Any of the four may be the print's top left. And where the frame cuts the page, nothing shows how
+    far it goes on beyond: a side that is out of sight is tried nearer and further as well.
+    """
+    height, width = photo.pixels.shape[:2]
+    quads = [view.quad]
+    unseen = 0
+    for side in range(4):
+        ends = view.quad[[side, (side + 1) % 4]]
+        points = np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]], np.float32) @ ends / [width, height]
+        in_sight = ((points > -0.01) & (points < 1.01)).all(1).any()
+        if not in_sight and unseen < _UNSEEN_SIDES:
+            quads = [_stretched(quad, side, by) for quad in quads for by in _STRETCHES]
+            unseen += 1
+    return [np.ascontiguousarray(np.roll(quad, -turn, axis=0)) for quad in quads for turn in range(4)]
+
+
+def _stretched(quad: Quad, side: int, by: float) -> Quad:
+    """The page with one side moved away from the opposite one, to `by` times their distance."""
+    moved = quad.copy()
+    for corner, opposite in ((side, (side + 3) % 4), ((side + 1) % 4, (side + 2) % 4)):
+        moved[corner] = quad[opposite] + (quad[corner] - quad[opposite]) * by
+    return moved
 
 
 def _whole_frame(photo: photos.Photo) -> PageView:

@@ -166,12 +166,12 @@ def _fit_side(
     along, across = along[(along >= low) & (along <= high)], across[(along >= low) & (along <= high)]
     scale = max(float(np.abs(along).max()), 1.0)
     design = np.stack([(along / scale) ** 2, along / scale, np.ones_like(along)], -1)
-    ridge = np.diag([2.0, 0.02, 0.0])
-    say = np.ones_like(across)
-    fitted = np.zeros(3)
-    for _ in range(8):
-        fitted = np.linalg.solve(design.T @ (design * say[:, None]) + ridge, design.T @ (across * say))
-        say = 1 / (1 + ((across - design @ fitted) / 0.6) ** 2) ** 2
+    fitted, say = np.zeros(3), np.ones_like(across)
+    # First as good as straight, which what is no part of the side cannot bend; then as it is curled.
+    for stiffness, spread in ((50.0, 1.5), (50.0, 1.5), (50.0, 1.5), (0.3, 1.2), *5 * [(0.3, 0.6)]):
+        normal = design.T @ (design * say[:, None]) + np.diag([stiffness, 0.02, 0.0])
+        fitted = np.linalg.solve(normal, design.T @ (across * say))
+        say = 1 / (1 + ((across - design @ fitted) / spread) ** 2) ** 2
     if say.mean() < 0.25:
         return believed
     return np.asarray(fitted / np.array([scale**2, scale, 1.0]))

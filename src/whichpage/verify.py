@@ -85,6 +85,7 @@ class Alignment:
     correlation: mean normalised cross-correlation of the fine blocks under the fitted warp.
     agreeing: weighted share of the fine blocks that correlate by more than 0.35 there.
     textured: sum of the fine blocks' weights: how much print was there to compare, 0 to 70.
+    covered: share of the photo's print, by block, that lies where the page has print.
     scatter: median distance between where blocks fit best and where the warp puts them, in pixels.
     quad: (4, 2) float32, the page's corners in the photo's working pixels.
     """
@@ -93,6 +94,7 @@ class Alignment:
     correlation: float
     agreeing: float
     textured: float
+    covered: float
     scatter: float
     quad: Quad
 
@@ -245,6 +247,7 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
         correlation=_mean(values, weights),
         agreeing=float((weights * (values > 0.35)).sum() / max(total, 1e-6)),
         textured=total,
+        covered=_covered(moved, level.reach, blocks, weights, _shares(visible, blocks, scale=4)),
         scatter=float(np.median(off)) if len(off) else 9.0,
         quad=cv2.perspectiveTransform(corners[None].astype(np.float32), on.to_photo)[0].astype(np.float32),
     )
@@ -271,18 +274,23 @@ class Calibration:
     bias: float
     correlation: float
     agreeing: float
-    textured: float
+    evidence: float
     tightness: float
+    covered: float
 
 
-CALIBRATION = Calibration(bias=-9.0, correlation=14.0, agreeing=5.0, textured=3.0, tightness=0.0)
+CALIBRATION = Calibration(bias=-12.0, correlation=8.0, agreeing=4.0, evidence=8.0, tightness=1.0, covered=2.0)
 
 
 def features(alignment: Alignment) -> NDArray[np.float64]:
-    """(4,) float64, what confidence is computed from, in the order of `Calibration` without its bias."""
-    print_there = min(alignment.textured, 40.0) / 40
+    """(5,) float64, what confidence is computed from, in the order of `Calibration` without its bias.
+
+    The mean of n blocks' correlations scatters by chance as 1 / sqrt(n), so the same mean is stronger
+    evidence where more print was compared.
+    """
+    evidence = alignment.correlation * np.sqrt(min(alignment.textured, 40.0) / 40)
     tightness = 1 / (1 + alignment.scatter)
-    return np.array([alignment.correlation, alignment.agreeing, print_there, tightness])
+    return np.array([alignment.correlation, alignment.agreeing, evidence, tightness, alignment.covered])
 
 
 def confidence(alignment: Alignment, calibration: Calibration = CALIBRATION) -> float:
@@ -310,13 +318,41 @@ def _weights(
     scale: int = 1,
 ) -> NDArray[np.float64]:
     """How much each block has to say, 0 to 1: its print's strength times the share of it the photo saw."""
-    weights = []
+    return _print_strength(page, blocks) * _shares(seen, blocks, scale=scale, offset=offset)
+
+
+def _print_strength(image: NDArray[np.float32], blocks: list[_Block]) -> NDArray[np.float64]:
+    deviations = np.array([image[y : y + h, x : x + w].std() for y, x, h, w in blocks], np.float64)
+    return np.clip((deviations - 0.15) / 0.35, 0, 1)
+
+
+def _shares(
+    seen: NDArray[np.float32], blocks: list[_Block], *, scale: int, offset: tuple[int, int] = (0, 0)
+) -> NDArray[np.float64]:
+    """The share of each block that the photo saw; `seen` is `scale` times coarser than the blocks."""
+    shares = []
     for y, x, h, w in blocks:
-        energy = float(page[y : y + h, x : x + w].std())
         top, left = y // scale + offset[0], x // scale + offset[1]
         view = seen[top : top + max(1, h // scale), left : left + max(1, w // scale)]
-        weights.append(np.clip((energy - 0.15) / 0.35, 0, 1) * (float(view.mean()) if view.size else 0.0))
-    return np.array(weights)
+        shares.append(float(view.mean()) if view.size else 0.0)
+    return np.array(shares)
+
+
+def _covered(
+    moved: NDArray[np.float32],
+    reach: tuple[int, int],
+    blocks: list[_Block],
+    weights: NDArray[np.float64],
+    shares: NDArray[np.float64],
+) -> float:
+    """How much of the print in the photo lies in blocks where the page has print as well.
+
+    A page with next to nothing on it fits anywhere; that it does not explain the photo tells on it.
+    """
+    # Smoothed a little, or sensor noise on bare paper would pass for print.
+    inside = cv2.blur(moved[reach[0] : -reach[0], reach[1] : -reach[1]], (3, 3))
+    in_photo = _print_strength(np.asarray(inside, np.float32), blocks) * shares
+    return float(np.minimum(in_photo, weights).sum() / max(float(in_photo.sum()), 1e-6))
 
 
 def _correlate(

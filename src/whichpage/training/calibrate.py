@@ -24,6 +24,7 @@ from whichpage import verify
 from whichpage.finding import Finder, FindOptions
 from whichpage.library import Library
 from whichpage.photo import decode
+from whichpage.types import Page
 
 # Two pages whose thumbnails correlate by more than this are the same print.
 SAME_PRINT = 0.9
@@ -31,9 +32,10 @@ SAME_PRINT = 0.9
 
 @dataclass(frozen=True)
 class Sample:
-    """One alignment: its photo, what was measured, and whether the page was the right one."""
+    """One alignment: its photo and page, what was measured, and whether the page was the right one."""
 
     photo: str
+    page: str
     features: NDArray[np.float64]
     right: bool
 
@@ -48,17 +50,21 @@ def collect(photos: Path, library: Library) -> list[Sample]:
         places = dict(
             zip([a.page_id for a in aligned], finder.store.pages([a.page_id for a in aligned]), strict=True)
         )
-        truth = [
-            page.id
-            for page in places.values()
-            if page.source.as_posix().endswith(row["pdf"]) and page.number == int(row["page"])
-        ]
-        like_truth = _prints_like(truth, list(places), library)
+        truth = [page.id for page in places.values() if _is(page, row["pdf"], row["page"])]
+        # The page beside the true one may be in the photo too: neither right nor wrong.
+        beside = {page.id for page in places.values() if _is(page, row["pdf"], row["beside"])}
+        unclear = _prints_like(truth, list(places), library) | beside
         for one in aligned:
             right = one.page_id in truth
-            if right or one.page_id not in like_truth:
-                samples.append(Sample(row["photo"], verify.features(one.alignment), right))
+            if right or one.page_id not in unclear:
+                page = places[one.page_id]
+                name = f"{page.source.name}:{page.number}"
+                samples.append(Sample(row["photo"], name, verify.features(one.alignment), right))
     return samples
+
+
+def _is(page: Page, pdf: str, number: str) -> bool:
+    return page.source.as_posix().endswith(pdf) and page.number == int(number)
 
 
 def _prints_like(truth: list[int], others: list[int], library: Library) -> set[int]:
@@ -133,14 +139,16 @@ def main() -> None:
     arguments = parser.parse_args()
     kept = arguments.alignments
     if kept and kept.exists():
-        rows = [line.split(",") for line in kept.read_text().splitlines()]
-        samples = [Sample(row[0], np.array(row[2:], float), row[1] == "1") for row in rows]
+        with kept.open(newline="") as file:
+            samples = [Sample(r[0], r[1], np.array(r[3:], float), r[2] == "1") for r in csv.reader(file)]
     else:
         with Library.open(arguments.library) as library:
             samples = collect(arguments.photos, library)
     if kept and not kept.exists():
-        lines = (f"{s.photo},{int(s.right)}," + ",".join(f"{v:.5f}" for v in s.features) for s in samples)
-        kept.write_text("\n".join(lines) + "\n")
+        with kept.open("w", newline="") as file:
+            writer = csv.writer(file)
+            for one in samples:
+                writer.writerow([one.photo, one.page, int(one.right), *(f"{v:.5f}" for v in one.features)])
     weights = fit(samples)
     print("Calibration(" + ", ".join(f"{value:.3f}" for value in weights) + ")")
     print(report(samples, weights))

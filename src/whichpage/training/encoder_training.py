@@ -12,12 +12,14 @@ import csv
 import json
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.utils.data import DataLoader, IterableDataset
 
 from whichpage.training.losses import info_nce, soft_sign
 from whichpage.training.marks import mark_bank
@@ -148,6 +150,18 @@ class Batches:
         )
 
 
+class _Stream(IterableDataset):
+    """Batches without end, for a loader's worker to draw while the last one is learned from."""
+
+    def __init__(self, cache: PageCache, recipe: EncoderRecipe, *, seed: int) -> None:
+        self.batches = Batches(cache, recipe, split="train", seed=seed)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        torch.set_num_threads(1)
+        while True:
+            yield self.batches.draw()
+
+
 def step_loss(
     model: PageEncoder, batch: tuple[Tensor, Tensor, Tensor], recipe: EncoderRecipe
 ) -> tuple[Tensor, float]:
@@ -186,7 +200,7 @@ def validate(model: PageEncoder, cache: PageCache, recipe: EncoderRecipe, *, pag
     truth = torch.arange(len(rows)).view(-1, 1)
 
     def recall(similarity: Tensor, k: int) -> float:
-        return (similarity.topk(k, 1).indices == truth).any(1).float().mean().item()
+        return (similarity.topk(min(k, len(rows)), 1).indices == truth).any(1).float().mean().item()
 
     return {
         "top1": recall(scores, 1),
@@ -215,11 +229,12 @@ def train(cache: PageCache, recipe: EncoderRecipe, out: Path, *, checkpoint_ever
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.08, last_epoch=first - 1
     )
-    batches = Batches(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + first)
+    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + first)
+    batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2))
     model.train()
     started, losses, hits = time.perf_counter(), [], []
     for step in range(first + 1, recipe.steps + 1):
-        loss, top1 = step_loss(model, batches.draw(), recipe)
+        loss, top1 = step_loss(model, next(batches), recipe)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

@@ -94,7 +94,7 @@ def main() -> None:
     dice = random.Random(arguments.seed)
     with (arguments.out / "truth.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["photo", "pdf", "page", "stratum", "corners"])
+        writer.writerow(["photo", "pdf", "page", "stratum", "corners", "beside"])
         for k in range(arguments.count):
             name = dice.choice(names_of_split)
             pages = len(pdfium.PdfDocument(arguments.books / name))
@@ -107,9 +107,8 @@ def main() -> None:
                 pixels[..., ::-1],
                 [cv2.IMWRITE_JPEG_QUALITY, dice.randint(60, 95)],
             )
-            writer.writerow(
-                [f"{k:04}.jpg", name, number, stratum, " ".join(f"{v:.1f}" for v in corners.ravel())]
-            )
+            places = " ".join(f"{v:.1f}" for v in corners.ravel())
+            writer.writerow([f"{k:04}.jpg", name, number, stratum, places, other])
             file.flush()
 
 

@@ -74,7 +74,7 @@ class FindOptions:
     first: int = 12
     finely: int = 5
     again: int = 2
-    sure: float = 0.999
+    sure: float = 0.97
 
 
 @dataclass

@@ -17,7 +17,7 @@ from whichpage.errors import PhotoError, PhotoTooLarge
 from whichpage.types import Colour, Grey, Quad
 
 MAX_PHOTO_BYTES = 100_000_000
-MAX_PHOTO_PIXELS = 120_000_000
+MAX_PHOTO_PIXELS = 100_000_000
 # Long side of the pixels that are worked on: twice what the finest step reads of a page that fills the photo.
 WORKING_SIDE = 1600
 # MPO, a JPEG with a second picture behind it, is opened as JPEG.
@@ -66,7 +66,7 @@ def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
 
     Raises:
         PhotoError: it is missing, empty, damaged, or of a format that is not read.
-        PhotoTooLarge: it has more than 100 MB or 120 megapixels.
+        PhotoTooLarge: it has more than 100 MB or 100 megapixels.
     """
     if isinstance(source, np.ndarray):
         return _from_pixels(source)
@@ -85,8 +85,10 @@ def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_SUFFIX_FORMATS) as image:
                 return _from_image(image, name)
-    except (PhotoError, MemoryError):
+    except PhotoError:
         raise
+    except MemoryError as error:
+        raise PhotoTooLarge(f"{name} needs more memory than there is.") from error
     except Image.DecompressionBombError as error:
         limit = MAX_PHOTO_PIXELS / 1e6
         raise PhotoTooLarge(
@@ -127,6 +129,10 @@ def _from_image(image: Image.Image, name: str) -> Photo:
     shrink = max(1.0, max(width, height) / WORKING_SIDE)
     # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; others ignore this.
     image.draft("RGB", (int(width / shrink), int(height / shrink)))
+    spare = int(max(image.size) / WORKING_SIDE)
+    if spare > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        # Before anything else is done to it, or a large photo stands in memory several times over.
+        image = image.reduce(spare)
     image = ImageOps.exif_transpose(image)
     if (image.width > image.height) != (width > height):
         width, height = height, width

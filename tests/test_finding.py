@@ -13,10 +13,10 @@ from drawn import corner_errors, photo_of, text_page
 from whichpage import verify
 from whichpage.encoder import Encoder
 from whichpage.errors import PhotoError
-from whichpage.finding import Finder, FindOptions, hypotheses
+from whichpage.finding import Finder, FindOptions
 from whichpage.index import FlatIndex
 from whichpage.pagefinder import PageFinder
-from whichpage.photo import Photo, decode
+from whichpage.photo import Photo
 from whichpage.types import Answer, Colour, Grey, Page, PageView
 
 BOOK = Path("/books/drawn.pdf")
@@ -223,33 +223,3 @@ def test_empty_library_finds_nothing(encoder: Encoder, page_finder: PageFinder) 
 def test_photo_that_cannot_be_read_is_an_error(finder: Finder) -> None:
     with pytest.raises(PhotoError, match="is empty"):
         finder.find(b"", name="-", top=5)
-
-
-def test_hypotheses_are_the_four_turns_first() -> None:
-    photo = decode(np.zeros((1200, 900), np.uint8))
-    quads = hypotheses(PageView(CORNERS, 0.9), photo)
-    assert len(quads) == 4
-    for turn, quad in enumerate(quads):
-        for corner in range(4):
-            np.testing.assert_array_equal(quad[corner], CORNERS[(corner + turn) % 4])
-
-
-def test_side_out_of_sight_is_tried_nearer_and_further_too() -> None:
-    """The photo ends at row 700, amid the page: nothing shows where its lower side is."""
-    photo = decode(np.zeros((700, 900), np.uint8))
-    quads = hypotheses(PageView(CORNERS, 0.9), photo)
-    shapes = {tuple(np.round(quad[np.argsort(quad[:, 1])], 1).ravel().tolist()) for quad in quads}
-    assert len(quads) == 4 * len(shapes) == 12
-    lengths = []
-    for quad in quads:
-        upper_left = int(np.argmin(np.abs(quad - CORNERS[0]).sum(1)))
-        turned = np.roll(quad, -upper_left, axis=0)
-        np.testing.assert_allclose(turned[:2], CORNERS[:2])
-        # Both of its ends slide along the sides that are seen.
-        for lower, upper in ((3, 0), (2, 1)):
-            way, whole = turned[lower] - turned[upper], CORNERS[lower] - CORNERS[upper]
-            assert float(way[0] * whole[1] - way[1] * whole[0]) == pytest.approx(0, abs=1)
-            lengths.append(float(np.linalg.norm(way) / np.linalg.norm(whole)))
-    assert min(lengths) < 0.95
-    assert max(lengths) > 1.05
-    assert sum(abs(length - 1) < 1e-3 for length in lengths) == 8

@@ -18,7 +18,7 @@ FLOORS = (
     ("__init__", "types", "errors"),
     ("files", "database", "encoder", "answers", "viewer", "settings"),
     ("sources", "photo", "index", "catalog"),
-    ("adding", "tasks", "pagefinder", "verify"),
+    ("adding", "tasks", "pagefinder", "hypotheses", "verify"),
     ("worker",),
     ("pool",),
     ("indexing",),

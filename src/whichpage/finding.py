@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from whichpage import hypotheses, verify
 from whichpage import photo as photos
-from whichpage import verify
 from whichpage.encoder import Encoder
 from whichpage.index import Index
 from whichpage.pagefinder import PageFinder
@@ -32,7 +32,6 @@ from whichpage.types import (
     Match,
     Page,
     PageCodes,
-    PageView,
     Quad,
     Status,
 )
@@ -41,10 +40,6 @@ logger = logging.getLogger(__name__)
 
 # The encoder reads pages at 320 x 224; rectified a little larger, its own scaling smooths them.
 _ENCODED = (400, 280)
-
-# What is tried for sides that the photo does not show, and for how many of them.
-_STRETCHES = (0.88, 1.0, 1.13)
-_UNSEEN_SIDES = 2
 
 
 class PageStore(Protocol):
@@ -149,24 +144,34 @@ class Finder:
         watch = watch or Stopwatch()
         views = self.page_finder.find(photo)
         watch.lap("finder")
-        aligned = self._match_views(photo, views, watch)
-        if not any(one.confidence >= verify.ACCEPTED for one in aligned):
+        aligned: list[Aligned] = []
+
+        def lay(quads: list[Quad], view: int) -> None:
+            aligned.extend(self._match(photo, quads, watch, view=view))
+
+        def none_accepted() -> bool:
+            return not any(one.confidence >= verify.ACCEPTED for one in aligned)
+
+        for number, view in enumerate(views):
+            lay(hypotheses.near(view), number)
+        cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
+        if cut is not None and none_accepted():
+            lay(hypotheses.far(views[cut], photo), cut)
+        if none_accepted():
             # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
-            aligned += self._match_views(photo, [_whole_frame(photo)], watch, first_view=len(views))
+            lay(hypotheses.frame(photo), len(views))
         return aligned
 
-    def _match_views(
-        self, photo: photos.Photo, views: list[PageView], watch: Stopwatch, *, first_view: int = 0
-    ) -> list[Aligned]:
-        aligned: list[Aligned] = []
-        for number, view in enumerate(views):
-            quads = hypotheses(view, photo)
-            codes, weights = self._encode(photo, quads)
-            watch.lap("encode")
-            candidates = self.index.search(codes, weights=weights, top=self._options.candidates)
-            watch.lap("search")
-            aligned += self._verify(photo, quads, candidates, view=first_view + number)
-            watch.lap("verify")
+    def _match(self, photo: photos.Photo, quads: list[Quad], watch: Stopwatch, *, view: int) -> list[Aligned]:
+        """Retrieves with all these places of one page, and lays what retrieval proposes over the photo."""
+        codes, weights = self._encode(photo, quads)
+        watch.lap("encode")
+        # The more places are tried, the more pages come near one of them by chance.
+        most = self._options.candidates * (1 if len(quads) <= 36 else 2)
+        candidates = self.index.search(codes, weights=weights, top=most)
+        watch.lap("search")
+        aligned = self._verify(photo, quads, candidates, view=view)
+        watch.lap("verify")
         return aligned
 
     def _encode(self, photo: photos.Photo, quads: list[Quad]) -> tuple[PageCodes, NDArray[np.float32]]:
@@ -243,39 +248,6 @@ class Finder:
             matches.append(Match(page.source, page.number, verified, one.confidence, quad))
         matches.sort(key=lambda match: (not match.verified, -match.confidence))
         return matches[: max(top, sum(match.verified for match in matches))]
-
-
-def hypotheses(view: PageView, photo: photos.Photo) -> list[Quad]:
-    """Where the page's corners may be.
-
-    Any of the four may be the print's top left. And where the frame cuts the page, nothing shows how
-    far it goes on beyond: a side that is out of sight is tried nearer and further as well.
-    """
-    height, width = photo.pixels.shape[:2]
-    quads = [view.quad]
-    unseen = 0
-    for side in range(4):
-        ends = view.quad[[side, (side + 1) % 4]]
-        points = np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]], np.float32) @ ends / [width, height]
-        in_sight = ((points > -0.01) & (points < 1.01)).all(1).any()
-        if not in_sight and unseen < _UNSEEN_SIDES:
-            quads = [_stretched(quad, side, by) for quad in quads for by in _STRETCHES]
-            unseen += 1
-    return [np.ascontiguousarray(np.roll(quad, -turn, axis=0)) for quad in quads for turn in range(4)]
-
-
-def _stretched(quad: Quad, side: int, by: float) -> Quad:
-    """The page with one side moved away from the opposite one, to `by` times their distance."""
-    moved = quad.copy()
-    for corner, opposite in ((side, (side + 3) % 4), ((side + 1) % 4, (side + 2) % 4)):
-        moved[corner] = quad[opposite] + (quad[corner] - quad[opposite]) * by
-    return moved
-
-
-def _whole_frame(photo: photos.Photo) -> PageView:
-    height, width = photo.pixels.shape[:2]
-    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
-    return PageView(frame, 0.0)
 
 
 def _view_weights(seen: NDArray[np.bool_]) -> list[float]:

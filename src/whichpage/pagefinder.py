@@ -91,14 +91,16 @@ class PageFinder:
         outlines = self._run(looks)[2]
         refined = []
         for view, matrix, outline, visible in zip(views, matrices, outlines, seen, strict=True):
-            quad = fit_outline(outline, visible, (inset / 4 - 0.375).astype(np.float32)) * 4 + 1.5
-            moved = np.asarray(cv2.perspectiveTransform(quad[None], matrix)[0], np.float32)
+            fitted, sides = fit_outline(outline, visible, (inset / 4 - 0.375).astype(np.float32))
+            moved = np.asarray(cv2.perspectiveTransform(fitted[None] * 4 + 1.5, matrix)[0], np.float32)
             sound = cv2.isContourConvex(moved) and np.abs(moved).max() < 4 * max(photo.pixels.shape)
-            refined.append(PageView(moved, view.score) if sound else view)
+            refined.append(PageView(moved, view.score, sides) if sound else view)
         return refined
 
 
-def fit_outline(outline: NDArray[np.float32], seen: NDArray[np.bool_], expected: Quad) -> Quad:
+def fit_outline(
+    outline: NDArray[np.float32], seen: NDArray[np.bool_], expected: Quad
+) -> tuple[Quad, tuple[bool, bool, bool, bool]]:
     """The corners of the page whose outline this is.
 
     Each side is a parabola through where the outline crosses 0 along rows or columns: paper curls.
@@ -110,21 +112,25 @@ def fit_outline(outline: NDArray[np.float32], seen: NDArray[np.bool_], expected:
         expected: (4, 2) the page's corners as believed so far, upright, in cells.
 
     Returns:
-        (4, 2) float32 corners, top left, top right, bottom right, bottom left, in cells.
+        (4, 2) float32 corners, top left, top right, bottom right, bottom left, in cells; and whether
+        the top, right, bottom and left side were seen.
     """
     left, right = _crossings(outline, seen)
     top, bottom = _crossings(outline.T, seen.T)
     middle = expected.mean(0)
-    sides = []
+    sides: list[NDArray[np.float64]] = []
+    found: list[bool] = []
     for points, ends, axis in ((left, (0, 3), 1), (top, (0, 1), 0), (right, (1, 2), 1), (bottom, (3, 2), 0)):
-        sides.append(_fit_side(points, expected[list(ends)], axis=axis, middle=float(middle[axis])))
+        side = _fit_side(points, middle=float(middle[axis]))
+        found.append(side is not None)
+        sides.append(_straight(expected[list(ends)], axis=axis, middle=middle) if side is None else side)
     corners = []
     for vertical, horizontal, start in ((0, 1, 0), (2, 1, 1), (2, 3, 2), (0, 3, 3)):
         x, y = expected[start]
         for _ in range(6):  # both sides are nearly straight and nearly upright, so this converges
             x, y = np.polyval(sides[vertical], y - middle[1]), np.polyval(sides[horizontal], x - middle[0])
         corners.append((x, y))
-    return np.array(corners, np.float32)
+    return np.array(corners, np.float32), (found[1], found[2], found[3], found[0])
 
 
 def _crossings(
@@ -150,15 +156,20 @@ def _crossings(
     return enters, leaves
 
 
-def _fit_side(
-    points: list[tuple[float, float]], expected: NDArray[np.float32], *, axis: int, middle: float
-) -> NDArray[np.float64]:
-    """Polynomial (3,) of a side: across = p(along - middle), by reweighted least squares."""
-    along_ends, across_ends = expected[:, axis].astype(float) - middle, expected[:, 1 - axis].astype(float)
-    slope = (across_ends[1] - across_ends[0]) / max(along_ends[1] - along_ends[0], 1e-6)
-    believed = np.array([0.0, slope, across_ends[0] - slope * along_ends[0]])
+def _straight(ends: NDArray[np.float32], *, axis: int, middle: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The side from one end to the other as a polynomial like `_fit_side`'s."""
+    along, across = ends[:, axis].astype(float) - float(middle[axis]), ends[:, 1 - axis].astype(float)
+    slope = (across[1] - across[0]) / max(along[1] - along[0], 1e-6)
+    return np.array([0.0, slope, across[0] - slope * along[0]])
+
+
+def _fit_side(points: list[tuple[float, float]], *, middle: float) -> NDArray[np.float64] | None:
+    """Polynomial (3,) of a side: across = p(along - middle), by reweighted least squares.
+
+    None where there are too few points, or too many that no one curve explains.
+    """
     if len(points) < 8:
-        return believed
+        return None
     along, across = np.array(points).T
     along = along - middle
     # The outline is round at the corners; what lies near them says little about the sides.
@@ -173,7 +184,7 @@ def _fit_side(
         fitted = np.linalg.solve(normal, design.T @ (across * say))
         say = 1 / (1 + ((across - design @ fitted) / spread) ** 2) ** 2
     if say.mean() < 0.25:
-        return believed
+        return None
     return np.asarray(fitted / np.array([scale**2, scale, 1.0]))
 
 

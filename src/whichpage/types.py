@@ -68,10 +68,13 @@ class PageView:
 
     quad: the page's corners in the photo's pixels; they may lie outside the photo.
     score: how sure the page finder is of it, 0 to 1.
+    seen: whether the photo shows each side, the one from the first corner to the second first; where one
+        that it does not show lies is a guess.
     """
 
     quad: Quad
     score: float
+    seen: tuple[bool, bool, bool, bool] = (True, True, True, True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,10 @@ def camera_corners(count: int, *, generator: Generator, second_look: Tensor | No
     upright = squeezed / (squeezed.amax(1, keepdim=True) - squeezed.amin(1, keepdim=True)).clamp(min=1e-3)
     upright = upright * (0.72 + 0.08 * torch.stack([normal(), normal()], -1).unsqueeze(1))
     upright = upright + 0.025 * torch.randn((count, 4, 2), generator=generator)
+    # Some are so near that the frame holds a part of the page only.
+    near = (uniform(0, 1) < 0.3).view(-1, 1, 1)
+    aside = torch.stack([uniform(-0.4, 0.4), uniform(-0.4, 0.4)], -1).unsqueeze(1)
+    squeezed = torch.where(near, squeezed * uniform(1.4, 2.4).view(-1, 1, 1) + aside, squeezed)
     # Spreads are held so that the gutter, not the page, is in the middle, and from further away.
     spread = (uniform(0, 1) < 0.35).view(-1, 1, 1)
     across = (squeezed[:, 1:2] - squeezed[:, :1] + squeezed[:, 2:3] - squeezed[:, 3:]) / 2
@@ -192,7 +196,7 @@ def beyond_frame(images: Tensor, second: Tensor, *, generator: Generator) -> tup
         side = torch.randint(4, (count, 1, 1), generator=generator) * (math.pi / 2)
         side = side + 0.3 * torch.randn((count, 1, 1), generator=generator)
         cut = (torch.rand((count, 1, 1), generator=generator) < share).float() * second.float().view(-1, 1, 1)
-        reach = 0.2 + 0.8 * torch.rand((count, 1, 1), generator=generator)
+        reach = -0.2 + 1.2 * torch.rand((count, 1, 1), generator=generator)
         seen = seen * (1 - cut * (xs * torch.cos(side) + ys * torch.sin(side) > reach).float())
     return images * seen.unsqueeze(1), seen.unsqueeze(1)
 
@@ -211,7 +215,7 @@ def finder_loss(found: tuple[Tensor, Tensor, Tensor], truth: Truths) -> tuple[Te
     for which in (0, 1):
         cells = (owner == which + 1).float()
         weight = cells.sum((1, 2))
-        page = corners[:, which].clamp(-1, 2)
+        page = corners[:, which].clamp(-2, 3)
         orders = torch.stack([page.roll(k, 1) for k in range(4)], 1)  # (B, 4, 4, 2)
         residual = votes.unsqueeze(3) - orders[:, None, None]  # (B, h, w, 4, 4, 2)
         distance = F.smooth_l1_loss(residual, torch.zeros_like(residual), beta=0.02, reduction="none").mean(

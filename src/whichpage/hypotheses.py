@@ -1,0 +1,135 @@
+"""Where a page may be, given what the page finder saw of it: the places that retrieval tries."""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.photo import Photo
+from whichpage.types import PageView, Quad
+
+# How much further out a side is tried that the photo does not show, and for how many sides.
+_STRETCHES = (0.9, 1.0, 1.13, 1.28)
+_UNSEEN_SIDES = 2
+# A page's length for what the photo shows of it, where its far side is out of sight.
+# Codes put up with 6 % of scale and 4 % of shift, measured; finer steps would find nothing more.
+_BEYOND = (1.08, 1.21, 1.36, 1.52, 1.7, 1.9)
+_SHIFT = 0.08
+# Positions along an axis of which neither end is seen, at most; fewer where that is so of both axes.
+_POSITIONS, _POSITIONS_OF_BOTH = 6, 3
+# Height for width of an upright page: between A4 (1.41) and letter (1.29); alignment makes up for the rest.
+_UPRIGHT = 1.37
+
+
+def near(view: PageView) -> list[Quad]:
+    """The page where the finder sees it.
+
+    Any of the four corners may be the print's top left. And where the frame cuts the page, nothing
+    shows how far it goes on beyond: a side that is out of sight is tried further out as well.
+    """
+    quads = [view.quad]
+    unseen = [side for side in range(4) if not view.seen[side]]
+    for side in unseen[:_UNSEEN_SIDES]:
+        stretches = _STRETCHES if len(unseen) == 1 else _STRETCHES[1:]
+        quads = [_stretched(quad, side, by) for quad in quads for by in stretches]
+    return [_turned(quad, turn) for quad in quads for turn in range(4)]
+
+
+def far(view: PageView, photo: Photo) -> list[Quad]:
+    """The page when the photo shows only a part of it: upright pages that go on beyond the frame.
+
+    The sides that are seen stay. How far the page goes on is tried in steps, and as pages are about
+    1.4 times as high as wide, its width gives its height; where neither end is seen, the part shown
+    may be the page's beginning, middle or end.
+    """
+    # In the finder's own frame of the page, u along its first side, v along its second, the page is [0, 1]^2.
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    to_photo = np.asarray(cv2.getPerspectiveTransform(unit, view.quad), np.float64)
+    to_page = np.asarray(np.linalg.inv(to_photo), np.float64)
+    (u_low, u_high), (v_low, v_high) = _shown(view, photo, to_page)
+    top, right, bottom, left = view.seen
+    sides = [float(np.linalg.norm(view.quad[k] - view.quad[(k + 1) % 4])) for k in range(4)]
+    u_pixels, v_pixels = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
+    most = _POSITIONS if any(view.seen) else _POSITIONS_OF_BOTH
+    quads = []
+    for upright in (True, False):  # the page's height lies along v, or along u
+        v_per_u = (_UPRIGHT if upright else 1 / _UPRIGHT) * u_pixels / v_pixels
+        for u_length in _lengths((u_low, u_high), (v_low, v_high), v_per_u, known=_known(view.seen, v_per_u)):
+            v_length = u_length * v_per_u
+            for u, v in itertools.product(
+                _starts(u_low, u_high, u_length, left, right, most=most),
+                _starts(v_low, v_high, v_length, top, bottom, most=most),
+            ):
+                place = unit * [u_length, v_length] + [u, v]
+                quad = cv2.perspectiveTransform(place[None].astype(np.float32), to_photo)[0]
+                if cv2.isContourConvex(quad):
+                    quads += [_turned(quad, turn) for turn in ((0, 2) if upright else (1, 3))]
+    return quads
+
+
+def frame(photo: Photo) -> list[Quad]:
+    """The photo's frame itself as the page, as in a scan."""
+    height, width = photo.pixels.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
+    return [_turned(corners, turn) for turn in range(4)]
+
+
+def _shown(
+    view: PageView, photo: Photo, to_page: NDArray[np.float64]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """From where to where, along u and v, the photo shows the page."""
+    height, width = photo.pixels.shape[:2]
+    xs, ys = np.meshgrid(np.linspace(0, width, 24), np.linspace(0, height, 24))
+    points = np.stack([xs.ravel(), ys.ravel()], -1)[None].astype(np.float32)
+    u, v = cv2.perspectiveTransform(points, to_page)[0].T
+    top, right, bottom, left = view.seen
+    on_page = (u > (0 if left else -1)) & (u < (1 if right else 2))
+    on_page &= (v > (0 if top else -1)) & (v < (1 if bottom else 2))
+    if not on_page.any():
+        return (0.0, 1.0), (0.0, 1.0)
+    ends = [np.quantile(along[on_page], [0.04, 0.96]) for along in (u, v)]
+    u_range = (0.0 if left else float(ends[0][0]), 1.0 if right else float(ends[0][1]))
+    v_range = (0.0 if top else float(ends[1][0]), 1.0 if bottom else float(ends[1][1]))
+    return u_range, v_range
+
+
+def _known(seen: tuple[bool, bool, bool, bool], v_per_u: float) -> float | None:
+    """The page's length along u, if two opposite sides are seen."""
+    top, right, bottom, left = seen
+    if left and right:
+        return 1.0
+    return 1 / v_per_u if top and bottom else None
+
+
+def _lengths(
+    u: tuple[float, float], v: tuple[float, float], v_per_u: float, *, known: float | None
+) -> list[float]:
+    """Lengths along u to try: the page covers at least all that is shown of it."""
+    least = max(u[1] - u[0], (v[1] - v[0]) / v_per_u)
+    return [known] if known is not None else [least * by for by in _BEYOND]
+
+
+def _starts(low: float, high: float, length: float, begins: bool, ends: bool, *, most: int) -> list[float]:
+    """Where along an axis a page of that length may begin, if this much of it is shown."""
+    if begins:
+        return [low]
+    if ends:
+        return [high - length]
+    slack = max(length - (high - low), 0.0)
+    count = min(most, 1 + int(slack / (_SHIFT * length)))
+    return [low - slack * (k + 0.5) / count for k in range(count)]
+
+
+def _stretched(quad: Quad, side: int, by: float) -> Quad:
+    """The page with one side moved away from the opposite one, to `by` times their distance."""
+    moved = quad.copy()
+    for corner, opposite in ((side, (side + 3) % 4), ((side + 1) % 4, (side + 2) % 4)):
+        moved[corner] = quad[opposite] + (quad[corner] - quad[opposite]) * by
+    return moved
+
+
+def _turned(quad: Quad, turn: int) -> Quad:
+    return np.ascontiguousarray(np.roll(quad, -turn, axis=0), dtype=np.float32)

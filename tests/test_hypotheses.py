@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from whichpage import hypotheses
+from whichpage.photo import decode
+from whichpage.types import PageView, Quad
+
+CORNERS = np.array([[200, 150], [700, 150], [700, 850], [200, 850]], np.float32)
+
+
+def nearest(quads: list[Quad], wanted: Quad) -> float:
+    """Mean corner distance of the best of the quads, in pixels."""
+    return min(float(np.linalg.norm(quad - wanted, axis=1).mean()) for quad in quads)
+
+
+def test_page_in_full_sight_is_tried_at_its_four_turns() -> None:
+    quads = hypotheses.near(PageView(CORNERS, 0.9))
+    assert len(quads) == 4
+    for turn, quad in enumerate(quads):
+        for corner in range(4):
+            np.testing.assert_array_equal(quad[corner], CORNERS[(corner + turn) % 4])
+
+
+def test_unseen_side_slides_along_the_sides_beside_it() -> None:
+    quads = hypotheses.near(PageView(CORNERS, 0.9, (True, True, False, True)))
+    lengths = []
+    for quad in quads[::4]:
+        np.testing.assert_array_equal(quad[:2], CORNERS[:2])
+        np.testing.assert_array_equal(quad[2:, 0], CORNERS[2:, 0])
+        assert quad[2, 1] == quad[3, 1]
+        lengths.append((quad[2, 1] - 150) / 700)
+    assert len(quads) == 4 * len(lengths)
+    assert sorted(lengths) == pytest.approx([0.9, 1.0, 1.13, 1.28])
+
+
+def test_two_unseen_sides_are_tried_in_all_pairs() -> None:
+    assert len(hypotheses.near(PageView(CORNERS, 0.9, (True, False, False, True)))) == 4 * 9
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.7])
+def test_part_from_a_corner_finds_the_whole_page(share: float) -> None:
+    """The photo shows the upper left part of a page of 1.4; the finder takes that part for the page."""
+    page = np.array([[0, 0], [1000, 0], [1000, 1400], [0, 1400]], np.float32) + 100
+    width, height = 100 + int(1000 * share), 100 + int(1400 * share)
+    photo = decode(np.zeros((height, width), np.uint8))
+    shown = np.array([[100, 100], [width, 100], [width, height], [100, height]], np.float32)
+    quads = hypotheses.far(PageView(shown, 0.9, (True, False, False, True)), photo)
+    assert nearest(quads, page) < 0.06 * 1400
+    assert nearest(quads, np.roll(page, 2, axis=0)) < 0.06 * 1400, "nor is it said which way is up"
+
+
+def test_part_between_two_sides_finds_the_whole_page() -> None:
+    """Left and right are seen, so the width is known; the part shown lies anywhere along the height."""
+    page = np.array([[100, -500], [1100, -500], [1100, 900], [100, 900]], np.float32)
+    photo = decode(np.zeros((600, 1200), np.uint8))
+    shown = np.array([[100, 0], [1100, 0], [1100, 600], [100, 600]], np.float32)
+    quads = hypotheses.far(PageView(shown, 0.9, (False, True, False, True)), photo)
+    assert nearest(quads, page) < 0.05 * 1400
+    assert len(quads) < 200
+
+
+def test_frame_is_tried_at_its_four_turns() -> None:
+    quads = hypotheses.frame(decode(np.zeros((600, 400), np.uint8)))
+    np.testing.assert_array_equal(quads[0], [[-0.5, -0.5], [399.5, -0.5], [399.5, 599.5], [-0.5, 599.5]])
+    assert len({quad.tobytes() for quad in quads}) == 4

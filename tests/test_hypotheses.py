@@ -61,7 +61,25 @@ def test_part_between_two_sides_finds_the_whole_page() -> None:
     assert len(quads) < 200
 
 
+def test_open_book_is_cut_along_its_gutter() -> None:
+    book = np.array([[100, 100], [1100, 100], [1100, 800], [100, 800]], np.float32)
+    for turn in range(4):
+        left, right = hypotheses.halves(PageView(np.roll(book, turn, axis=0), 0.9))
+        found = sorted((left, right), key=lambda quads: quads[0][:, 0].min())
+        for quads, x in zip(found, (100, 600), strict=True):
+            page = np.array([[x, 100], [x + 500, 100], [x + 500, 800], [x, 800]], np.float32)
+            assert len(quads) == 4
+            assert nearest(quads, page) < 1e-2
+
+
 def test_frame_is_tried_at_its_four_turns() -> None:
     quads = hypotheses.frame(decode(np.zeros((600, 400), np.uint8)))
     np.testing.assert_array_equal(quads[0], [[-0.5, -0.5], [399.5, -0.5], [399.5, 599.5], [-0.5, 599.5]])
     assert len({quad.tobytes() for quad in quads}) == 4
+
+
+def test_visible_share_is_that_of_the_area() -> None:
+    view = PageView(CORNERS, 0.9)
+    assert hypotheses.visible_share(view, decode(np.zeros((1000, 900), np.uint8))) == pytest.approx(1)
+    assert hypotheses.visible_share(view, decode(np.zeros((500, 900), np.uint8))) == pytest.approx(0.5)
+    assert hypotheses.visible_share(view, decode(np.zeros((500, 450), np.uint8))) == pytest.approx(0.25)

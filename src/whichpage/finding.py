@@ -8,8 +8,10 @@ in the library, pays for all of them.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -63,13 +65,15 @@ class FindOptions:
     finely: how many of those looked at are aligned finely, and again of all of them.
     again: how many of those are aligned once more from where they were found, if it is not clear yet.
     sure: confidence that ends the search.
+    sliver: share of a page that must be in the photo for it to be sought besides one that was found.
     """
 
     candidates: int = 100
     first: int = 12
     finely: int = 5
     again: int = 2
-    sure: float = 0.97
+    sure: float = 0.9
+    sliver: float = 0.5
 
 
 @dataclass
@@ -106,6 +110,10 @@ class _Coarse:
     sheet: verify.Sheet
 
 
+def _align_finely(coarse: _Coarse) -> verify.Alignment:
+    return verify.align(coarse.sheet, coarse.page, coarse.score, coarse.warp)
+
+
 class Finder:
     """Answers photos from one library: holds the models and the index, keeps nothing of the photos."""
 
@@ -117,6 +125,8 @@ class Finder:
         self.index = index
         self.store = store
         self._options = options
+        # OpenCV and NumPy let go of the interpreter while they compute, so threads use all cores.
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="whichpage")
 
     def find(self, source: Path | str | bytes | Grey | Colour, *, name: str, top: int) -> Answer:
         """The pages that a photo shows.
@@ -153,13 +163,18 @@ class Finder:
             return not any(one.confidence >= verify.ACCEPTED for one in aligned)
 
         for number, view in enumerate(views):
-            lay(hypotheses.near(view), number)
+            # A sliver of the next page is worth a look only if there is no answer yet.
+            if not number or none_accepted() or hypotheses.visible_share(view, photo) > self._options.sliver:
+                lay(hypotheses.near(view), number)
+        if views and none_accepted():
+            for number, quads in enumerate(hypotheses.halves(views[0])):
+                lay(quads, len(views) + number)
         cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
         if cut is not None and none_accepted():
             lay(hypotheses.far(views[cut], photo), cut)
         if none_accepted():
             # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
-            lay(hypotheses.frame(photo), len(views))
+            lay(hypotheses.frame(photo), len(views) + 2)
         return aligned
 
     def _match(self, photo: photos.Photo, quads: list[Quad], watch: Stopwatch, *, view: int) -> list[Aligned]:
@@ -194,7 +209,10 @@ class Finder:
             waiting += self._align_coarsely(photo, quads, chunk, sheets)
             waiting.sort(key=lambda coarse: -coarse.score)
             finely, waiting = waiting[: self._options.finely], waiting[self._options.finely :]
-            fresh = [(verify.align(one.sheet, one.page, one.score, one.warp), one) for one in finely]
+            fits = self._threads.map(
+                lambda one: verify.align(one.sheet, one.page, one.score, one.warp), finely
+            )
+            fresh = list(zip(fits, finely, strict=True))
             fresh.sort(key=lambda pair: -pair[0].correlation)
             for place, (alignment, one) in enumerate(fresh):
                 if place < self._options.again and verify.worth_another_look(alignment):
@@ -211,16 +229,19 @@ class Finder:
         candidates: list[Candidate],
         sheets: dict[tuple[int, bool], verify.Sheet],
     ) -> list[_Coarse]:
-        coarse = []
         thumbnails = self.store.encoded_thumbnails([candidate.page_id for candidate in candidates])
-        for candidate, thumbnail in zip(candidates, thumbnails, strict=True):
-            page = verify.Thumbnail(thumbnail)
+        pages = list(self._threads.map(verify.Thumbnail, thumbnails))
+        for candidate, page in zip(candidates, pages, strict=True):
             key = (candidate.view, page.landscape)
             if key not in sheets:
                 sheets[key] = verify.sheet(photo, quads[candidate.view], landscape=page.landscape)
-            score, warp = verify.align_coarse(sheets[key], page)
-            coarse.append(_Coarse(candidate.page_id, score, warp, page, sheets[key]))
-        return coarse
+
+        def align(candidate: Candidate, page: verify.Thumbnail) -> _Coarse:
+            on = sheets[candidate.view, page.landscape]
+            score, warp = verify.align_coarse(on, page)
+            return _Coarse(candidate.page_id, score, warp, page, on)
+
+        return list(self._threads.map(align, candidates, pages))
 
     def _matches(self, photo: photos.Photo, aligned: list[Aligned], *, top: int) -> list[Match]:
         best: dict[int, Aligned] = {}

@@ -38,6 +38,19 @@ def near(view: PageView) -> list[Quad]:
     return [_turned(quad, turn) for quad in quads for turn in range(4)]
 
 
+def halves(view: PageView) -> tuple[list[Quad], list[Quad]]:
+    """The two pages of an open book whose outline was taken for one page's: each half at its four turns."""
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    to_photo = cv2.getPerspectiveTransform(unit, view.quad)
+    sides = [float(np.linalg.norm(view.quad[k] - view.quad[(k + 1) % 4])) for k in range(4)]
+    half = np.array([0.5, 1] if sides[0] + sides[2] > sides[1] + sides[3] else [1, 0.5], np.float32)
+    places = (unit * half, unit * half + (1 - half))
+    first, second = (
+        cv2.perspectiveTransform(place[None].astype(np.float32), to_photo)[0] for place in places
+    )
+    return [_turned(first, turn) for turn in range(4)], [_turned(second, turn) for turn in range(4)]
+
+
 def far(view: PageView, photo: Photo) -> list[Quad]:
     """The page when the photo shows only a part of it: upright pages that go on beyond the frame.
 
@@ -75,6 +88,14 @@ def frame(photo: Photo) -> list[Quad]:
     height, width = photo.pixels.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
     return [_turned(corners, turn) for turn in range(4)]
+
+
+def visible_share(view: PageView, photo: Photo) -> float:
+    """How much of the page's area is in the photo, 0 to 1."""
+    height, width = photo.pixels.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    shared, _ = cv2.intersectConvexConvex(view.quad, corners)
+    return float(shared) / max(float(cv2.contourArea(view.quad)), 1.0)
 
 
 def _shown(

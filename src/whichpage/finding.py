@@ -72,7 +72,7 @@ class FindOptions:
     first: int = 12
     finely: int = 5
     again: int = 2
-    sure: float = 0.9
+    sure: float = 0.95
     sliver: float = 0.5
 
 

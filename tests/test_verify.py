@@ -320,13 +320,13 @@ def test_confidence_is_logistic_in_its_features() -> None:
         "correlation": 0.6,
         "agreeing": 0.5,
         "evidence": 0.6 * math.sqrt(10 / 40),
-        "tightness": 1 / (1 + 3.0),
+        "tightness": math.sqrt(10 / 40) / (1 + 3.0),
         "covered": 0.5,
     }
     assert list(values) == [field.name for field in fields(Calibration)][1:]
     np.testing.assert_allclose(features(one), list(values.values()))
     weights = Calibration(bias=-1.0, correlation=2.0, agreeing=0.5, evidence=3.0, tightness=0.25, covered=1.5)
-    logit = -1 + 2 * 0.6 + 0.5 * 0.5 + 3 * 0.3 + 0.25 * 0.25 + 1.5 * 0.5
+    logit = -1 + 2 * 0.6 + 0.5 * 0.5 + 3 * 0.3 + 0.25 * 0.125 + 1.5 * 0.5
     assert confidence(one, weights) == pytest.approx(1 / (1 + math.exp(-logit)))
 
 

@@ -52,9 +52,9 @@ def test_cut_off_is_filled_with_the_mean_and_counted() -> None:
         filling = result[~seen]
         assert float(filling.max() - filling.min()) < 1e-5
         assert float(filling[0]) == pytest.approx(float(image[seen].mean()), abs=1e-3)
-    # Two cuts, the second one 0.35 times as likely.
-    assert whole / 40 == pytest.approx(0.3 * (1 - 0.7 * 0.35), abs=0.2)
-    assert float(shares.min()) < 0.7
+    # Two cuts, the second one half as likely.
+    assert whole / 40 == pytest.approx(0.3 * (1 - 0.7 * 0.5), abs=0.2)
+    assert 0.2 < float(shares[:, 0].min()) < 0.6
 
 
 def test_nothing_is_cut_at_probability_0() -> None:

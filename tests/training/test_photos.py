@@ -43,7 +43,7 @@ def test_truth_is_where_the_page_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     calm = SimulatorOptions(curl=0.5, trim=0, marks=0.3, fingers=0, defocus=1.0, noise=0.02)
     monkeypatch.setattr(photos, "FULL_SIZE", calm)
     marks = mark_bank(4)
-    for seed in (1, 3):
+    for seed in (2, 3):
         pixels, corners, stratum = simulate(path, 1, 2, seed=seed, marks=marks)
         assert pixels.shape == ((1600, 1200, 3) if seed % 3 else (1200, 1600, 3))
         assert pixels.dtype == np.uint8

@@ -95,7 +95,9 @@ def cut_by_frame(images: Tensor, *, generator: Generator, probability: float = 0
         side = torch.randint(4, (count, 1, 1), generator=generator) * (np.pi / 2) + 0.15 * random(-1, 1)
         ramp = xs * torch.cos(side) + ys * torch.sin(side)
         cut = (random(0, 1) < probability * share).float()
-        seen = seen * (1 - cut * (ramp > random(-0.1, 1)).float())
+        left = seen * (1 - cut * (ramp > random(-0.1, 1)).float())
+        # Two cuts from opposite sides may meet; a photo shows something.
+        seen = torch.where(left.mean((1, 2), keepdim=True) > 0.2, left, seen)
     seen = seen.unsqueeze(1)
     mean = (images * seen).sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp(min=1)
     rows = ((h * VIEW_ROWS[v][0] // 10, h * VIEW_ROWS[v][1] // 10) for v in VIEWS)

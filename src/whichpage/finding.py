@@ -209,9 +209,7 @@ class Finder:
             waiting += self._align_coarsely(photo, quads, chunk, sheets)
             waiting.sort(key=lambda coarse: -coarse.score)
             finely, waiting = waiting[: self._options.finely], waiting[self._options.finely :]
-            fits = self._threads.map(
-                lambda one: verify.align(one.sheet, one.page, one.score, one.warp), finely
-            )
+            fits = self._threads.map(_align_finely, finely)
             fresh = list(zip(fits, finely, strict=True))
             fresh.sort(key=lambda pair: -pair[0].correlation)
             for place, (alignment, one) in enumerate(fresh):

@@ -42,8 +42,8 @@ def halves(view: PageView) -> tuple[list[Quad], list[Quad]]:
     """The two pages of an open book whose outline was taken for one page's: each half at its four turns."""
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     to_photo = cv2.getPerspectiveTransform(unit, view.quad)
-    sides = [float(np.linalg.norm(view.quad[k] - view.quad[(k + 1) % 4])) for k in range(4)]
-    half = np.array([0.5, 1] if sides[0] + sides[2] > sides[1] + sides[3] else [1, 0.5], np.float32)
+    u_pixels, v_pixels = _pixels(view.quad)
+    half = np.array([0.5, 1] if u_pixels > v_pixels else [1, 0.5], np.float32)
     places = (unit * half, unit * half + (1 - half))
     first, second = (
         cv2.perspectiveTransform(place[None].astype(np.float32), to_photo)[0] for place in places
@@ -64,8 +64,7 @@ def far(view: PageView, photo: Photo) -> list[Quad]:
     to_page = np.asarray(np.linalg.inv(to_photo), np.float64)
     (u_low, u_high), (v_low, v_high) = _shown(view, photo, to_page)
     top, right, bottom, left = view.seen
-    sides = [float(np.linalg.norm(view.quad[k] - view.quad[(k + 1) % 4])) for k in range(4)]
-    u_pixels, v_pixels = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
+    u_pixels, v_pixels = _pixels(view.quad)
     most = _POSITIONS if any(view.seen) else _POSITIONS_OF_BOTH
     quads = []
     for upright in (True, False):  # the page's height lies along v, or along u
@@ -142,6 +141,12 @@ def _starts(low: float, high: float, length: float, begins: bool, ends: bool, *,
     slack = max(length - (high - low), 0.0)
     count = min(most, 1 + int(slack / (_SHIFT * length)))
     return [low - slack * (k + 0.5) / count for k in range(count)]
+
+
+def _pixels(quad: Quad) -> tuple[float, float]:
+    """How long the page is in the photo along its first and its second side: means of opposite sides."""
+    sides = [float(np.linalg.norm(quad[k] - quad[(k + 1) % 4])) for k in range(4)]
+    return (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
 
 
 def _stretched(quad: Quad, side: int, by: float) -> Quad:

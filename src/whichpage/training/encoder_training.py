@@ -8,7 +8,6 @@ DIR is made by `whichpage.training.pages`. A killed run goes on from its last ch
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
 import time
@@ -21,6 +20,7 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from whichpage.training import runs
 from whichpage.training.losses import info_nce, soft_sign
 from whichpage.training.marks import mark_bank
 from whichpage.training.network import PageEncoder
@@ -28,7 +28,7 @@ from whichpage.training.pages import PageCache
 from whichpage.training.simulator import PhotoSimulator, SimulatorOptions
 from whichpage.types import ENCODER_HEIGHT, ENCODER_WIDTH, VIEW_ROWS, VIEWS
 
-logger = logging.getLogger(__name__)
+_LOGGED = ("step", "loss", "batch_top1", "seconds", "top1", "top20", "fused_top1", "fused_top20")
 
 # A rectified page has been scaled down from a photo several times its size, so it has less sensor
 # noise, shake and JPEG a pixel than a photo of that size would.
@@ -219,18 +219,13 @@ def train(cache: PageCache, recipe: EncoderRecipe, out: Path, *, checkpoint_ever
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
     torch.manual_seed(recipe.seed)
     model = PageEncoder().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    first, checkpoint = 0, out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = state["step"]
-    # Made from the step, not restored: a resumed run may be given another number of steps.
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.08, last_epoch=first - 1
+    checkpoint = out / "checkpoint.pt"
+    optimiser, schedule, first = runs.begin(
+        model,
+        checkpoint,
+        steps=recipe.steps,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
     )
     stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + first)
     batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2))
@@ -252,23 +247,10 @@ def train(cache: PageCache, recipe: EncoderRecipe, out: Path, *, checkpoint_ever
             if step % 250 == 0 or step == recipe.steps:
                 row |= validate(model, cache, recipe, pages=2000)
                 started = time.perf_counter()
-            _log(out / "log.csv", row)
+            runs.log(out / "log.csv", _LOGGED, row)
         if step % checkpoint_every == 0 or step == recipe.steps:
-            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
+            runs.keep(model, optimiser, step, checkpoint)
     return model
-
-
-def _log(path: Path, row: dict[str, float]) -> None:
-    columns = ["step", "loss", "batch_top1", "seconds", "top1", "top20", "fused_top1", "fused_top20"]
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        if new:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.4g}" for key, value in row.items()})
-    logger.info(" ".join(f"{key} {value:.4g}" for key, value in row.items()))
 
 
 def main() -> None:

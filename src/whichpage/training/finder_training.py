@@ -6,7 +6,6 @@ usage: python -m whichpage.training.finder_training --pages DIR --out runs/finde
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
 import math
@@ -19,12 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from whichpage.training import runs
 from whichpage.training.finder_network import PageFinderNetwork
 from whichpage.training.marks import mark_bank
 from whichpage.training.pages import PageCache
 from whichpage.training.simulator import PhotoSimulator, SimulatorOptions, homographies
 
-logger = logging.getLogger(__name__)
+_LOGGED = ("step", "loss", "seconds", "val_loss", "val_corner_error", "val_outline_error")
 
 SIDE = 192  # the finder's input is a square; photos are squeezed into it
 CELL = 8
@@ -242,20 +242,15 @@ def train(
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
     torch.manual_seed(recipe.seed)
     model = PageFinderNetwork().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    first, checkpoint = 0, out / "checkpoint.pt"
+    checkpoint = out / "checkpoint.pt"
     if not checkpoint.exists() and start is not None:
         model.load_state_dict(torch.load(start, weights_only=True)["model"], strict=False)
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = state["step"]
-    # Made from the step, not restored: a resumed run may be given another number of steps.
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.08, last_epoch=first - 1
+    optimiser, schedule, first = runs.begin(
+        model,
+        checkpoint,
+        steps=recipe.steps,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
     )
     pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + first)
     for _ in range(16):
@@ -287,12 +282,10 @@ def train(
                 row["val_loss"], row["val_corner_error"], row["val_outline_error"] = _validate(
                     model, held_out
                 )
-            _log(out / "log.csv", row)
+            runs.log(out / "log.csv", _LOGGED, row)
             started, losses = time.perf_counter(), []
         if step % 50 == 0 or step == recipe.steps:
-            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
+            runs.keep(model, optimiser, step, checkpoint)
     return model
 
 
@@ -303,18 +296,6 @@ def _validate(model: PageFinderNetwork, pool: PhotoPool) -> tuple[float, float, 
     loss, error, wrong = finder_loss(model(truth.photos), truth)
     model.train()
     return loss.item(), error.item(), wrong.item()
-
-
-def _log(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(
-            file, ["step", "loss", "seconds", "val_loss", "val_corner_error", "val_outline_error"]
-        )
-        if new:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.4g}" for key, value in row.items()})
-    logger.info(" ".join(f"{key} {value:.4g}" for key, value in row.items()))
 
 
 def main() -> None:

@@ -66,6 +66,56 @@ def photos(
     publish(report, out, "photos")
 
 
+@bench.command()
+@click.option(
+    "--books", type=FOLDER, required=True, metavar="DIR", help="PDFs; those of 100 pages and more count."
+)
+@click.option(
+    "--article-model",
+    type=FILE,
+    metavar="FILE",
+    help="An encoder made by `whichpage train --recipe article`.",
+)
+@click.option(
+    "--find",
+    type=click.IntRange(0),
+    default=400,
+    show_default=True,
+    metavar="N",
+    help="How many of the views the whole of find answers, evenly spread; 0 for all.",
+)
+@out_option
+@shared
+@click.pass_context
+def article(context: click.Context, books: Path, article_model: Path | None, find: int, out: Path) -> None:
+    """The article's own test: pages against augmented views of them."""
+    with needs_extra("bench"):
+        from whichpage.benchmark.article import run
+    settings = context.ensure_object(Settings)
+    report = run(books, model=settings.model, article_model=article_model, find=find, out=out)
+    publish(report, out, "article")
+
+
+@bench.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.option(
+    "--scan",
+    type=FILE,
+    multiple=True,
+    metavar="TRUTH.csv",
+    help="Scan the books of this truth file, not a dozen by chance; may be given several times.",
+)
+@click.option("--no-update", is_flag=True, help="Leave apt's lists of packages as they are.")
+@shared
+def fetch(folder: Path, scan: tuple[Path, ...], no_update: bool) -> None:
+    """Make the development library from Debian's packages, scans of some books, and the duplicate map."""
+    with needs_extra("bench"):
+        from whichpage.benchmark.fetch import run
+    found = run(folder, truths=scan, update=not no_update)
+    terminal.say(f"books: {found.books:,} in {folder / 'pdf'}; scans: {found.scans} in {folder / 'scanned'}")
+    terminal.say(f"pages that are there twice: {found.duplicates}")
+
+
 def publish(report: Report, out: Path, name: str) -> None:
     """Writes a report and prints it."""
     paths = report.write(out, name)

@@ -196,5 +196,33 @@ def stages(measured: Latency) -> Figure:
     return figure
 
 
+def shares(names: Sequence[str], lines: Sequence[tuple[str, Sequence[Share]]]) -> Figure:
+    """Shares over named groups, a line and a marker of its own for each way."""
+    figure, axes = canvas(7.5, 4.2)
+    styles = ((BLUE, "o", "-"), (SKY, "s", "--"), (GREEN, "D", "-"), (ORANGE, "^", "-"), (PINK, "v", "--"))
+    for number, (label, values) in enumerate(lines):
+        colour, marker, dashes = styles[number % len(styles)]
+        # Side by side, so that intervals do not lie on each other.
+        places = np.arange(len(names)) + 0.05 * (number - (len(lines) - 1) / 2)
+        axes.errorbar(
+            places,
+            [value.value for value in values],
+            yerr=_bars(values),
+            color=colour,
+            marker=marker,
+            linestyle=dashes,
+            capsize=3,
+            label=label,
+        )
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_ylabel("true page first")
+    axes.set_xlabel("share of the page that the view shows")
+    axes.grid(visible=False, axis="x")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8.5)
+    return figure
+
+
 def _seconds(value: float) -> str:
     return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -1,0 +1,99 @@
+"""Rows of pages: filled by processes, each page once, whatever was interrupted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from shelf import put_pages
+
+from whichpage.benchmark.peers.protocol import LibraryPage
+from whichpage.benchmark.peers.store import DescribedPages, bytes_on_disk
+from whichpage.errors import SourceError, WhichpageError
+from whichpage.sources import Source
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Describes a page by its number, and notes that it was asked; the page `dies` ends the process."""
+
+    notes: Path
+    dies: int = 0
+
+    def __call__(self, source: Source, number: int) -> bytes:
+        if number == self.dies:
+            os._exit(1)
+        with (self.notes / str(number)).open("a") as file:
+            file.write("asked\n")
+        source.render(number)
+        return f"page {number}".encode()
+
+
+def nobody(done: int, total: int) -> None:
+    """Is told how far it is."""
+
+
+def test_every_page_has_its_row_and_a_second_run_asks_for_none(tmp_path: Path) -> None:
+    pages, notes = put_pages(tmp_path / "book", 5), tmp_path / "notes"
+    notes.mkdir()
+    heard: list[tuple[int, int]] = []
+    with DescribedPages(tmp_path / "rows.sqlite") as described:
+        described.fill(pages, Noted(notes), lambda done, total: heard.append((done, total)), workers=2)
+        assert list(described.rows()) == [(k, f"page {k + 1}".encode()) for k in range(5)]
+        assert described.row(3) == b"page 4"
+        seconds = described.seconds
+    assert heard[0] == (0, 5)
+    assert heard[-1] == (5, 5)
+    assert seconds > 0
+    with DescribedPages(tmp_path / "rows.sqlite") as again:
+        again.fill(pages, Noted(notes, dies=1), nobody, workers=1)
+        assert again.seconds == seconds
+    assert [(notes / str(k)).read_text() for k in range(1, 6)] == ["asked\n"] * 5
+
+
+def test_a_run_that_died_goes_on_with_the_pages_that_it_had_not_kept(tmp_path: Path) -> None:
+    """Chunks are of 16 pages: the one with the fatal page is lost, and nothing else."""
+    pages, notes = put_pages(tmp_path / "book", 40), tmp_path / "notes"
+    notes.mkdir()
+    with DescribedPages(tmp_path / "rows.sqlite") as described:
+        with pytest.raises(WhichpageError, match="died"):
+            described.fill(pages, Noted(notes, dies=40), nobody, workers=1)
+        kept = len(list(described.rows()))
+        lost = described.seconds
+    assert kept == 32
+    with DescribedPages(tmp_path / "rows.sqlite") as again:
+        again.fill(pages, Noted(notes), nobody, workers=1)
+        assert len(list(again.rows())) == 40
+        assert again.seconds > lost
+    asked = {k: (notes / str(k)).read_text().count("asked") for k in range(1, 41)}
+    assert {k for k, times in asked.items() if times == 1} >= set(range(1, 33))
+
+
+def test_a_page_that_cannot_be_read_is_counted_and_empty(tmp_path: Path) -> None:
+    pages, notes = put_pages(tmp_path / "book", 2), tmp_path / "notes"
+    notes.mkdir()
+    (tmp_path / "book" / "02.png").write_bytes(b"no picture")
+    gone = LibraryPage(tmp_path / "gone.pdf", 1)
+    with DescribedPages(tmp_path / "rows.sqlite") as described:
+        described.fill([*pages, gone], Noted(notes), nobody, workers=1)
+        assert list(described.rows()) == [(0, b"page 1"), (1, b""), (2, b"")]
+        assert described.unreadable == 2
+
+
+def test_noted_raises_what_a_source_does(tmp_path: Path) -> None:
+    """The test above fails if broken pages did not raise."""
+    from whichpage.sources import open_source
+
+    put_pages(tmp_path / "book", 1)
+    (tmp_path / "book" / "01.png").write_bytes(b"no picture")
+    with open_source(tmp_path / "book") as source, pytest.raises(SourceError):
+        source.render(1)
+
+
+def test_bytes_on_disk_counts_every_file(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "below" / "b").write_bytes(b"678")
+    assert bytes_on_disk(tmp_path) == 8

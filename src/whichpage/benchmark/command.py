@@ -97,6 +97,57 @@ def article(context: click.Context, books: Path, article_model: Path | None, fin
 
 
 @bench.command()
+@click.option("--books", type=FOLDER, required=True, metavar="DIR", help="PDFs to index.")
+@click.option(
+    "--photos", type=FOLDER, required=True, metavar="DIR", help="Photos to look for in the library."
+)
+@click.option(
+    "--pages",
+    type=click.IntRange(10),
+    default=3000,
+    show_default=True,
+    metavar="N",
+    help="Pages a round indexes.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1),
+    default=24,
+    show_default=True,
+    metavar="N",
+    help="How many of the photos.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How often all is measured.",
+)
+@out_option
+@shared
+@click.pass_context
+def speed(
+    context: click.Context, books: Path, photos: Path, pages: int, count: int, rounds: int, out: Path
+) -> None:
+    """Time indexing, searching and finding, beside what bounds them and the article's way."""
+    with needs_extra("bench"):
+        from whichpage.benchmark.speed import run
+    settings = context.ensure_object(Settings)
+    report = run(
+        books=books,
+        photos=photos,
+        library=settings.library,
+        model=settings.model,
+        pages=pages,
+        rounds=rounds,
+        count=count,
+    )
+    publish(report, out, "speed")
+
+
+@bench.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
 @click.option(
     "--scan",

@@ -35,8 +35,8 @@ def page(number: int) -> LibraryPage:
     return LibraryPage(Path("/b/a.pdf"), number)
 
 
-def same(source: str, number: int, truth_pdf: str, truth_page: int) -> bool:
-    return source.endswith(truth_pdf) and number == truth_page
+def same(source: str, page: int, truth_pdf: str, truth_page: int) -> bool:
+    return source.endswith(truth_pdf) and page == truth_page
 
 
 def peer_run(name: str, ranked: dict[str, list[Ranked]], seconds: list[float]) -> PeerRun:

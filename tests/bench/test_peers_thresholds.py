@@ -12,6 +12,10 @@ from whichpage.benchmark.peers.thresholds import best_scores, threshold
 from whichpage.benchmark.truth import TruthPhoto
 
 
+def same(source: str, page: int, truth_pdf: str, truth_page: int) -> bool:
+    return source.endswith(truth_pdf) and page == truth_page
+
+
 def test_best_right_and_best_wrong_page_of_each_photo() -> None:
     book = Path("/b/a.pdf")
     found = {
@@ -21,9 +25,7 @@ def test_best_right_and_best_wrong_page_of_each_photo() -> None:
     }
     answers = {photo: answer_line(photo, 0.1, accept_first(pages, least=0)) for photo, pages in found.items()}
     truths = [TruthPhoto(Path(f"{k}.jpg"), "flat", "a.pdf", frozenset({k})) for k in (1, 2, 3)]
-    right, wrong = best_scores(
-        truths, answers, same=lambda source, page, pdf, true: source.endswith(pdf) and page == true
-    )
+    right, wrong = best_scores(truths, answers, same=same)
     assert right == [9.0, 2.0, -math.inf]
     assert wrong == [4.0, 5.0, -math.inf]
 

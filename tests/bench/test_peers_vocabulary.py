@@ -48,13 +48,13 @@ def test_words_are_the_centres_of_what_lies_together(binary: bool, tmp_path: Pat
     """Three heaps of features, each a pattern with a few bits or levels off: three words."""
     chance = np.random.default_rng(0)
     patterns = chance.integers(0, 256, (3, 32 if binary else 128)).astype(np.uint8)
-    features = patterns.repeat(60, axis=0)
+    features = patterns.repeat(120, axis=0)
     noise = np.zeros_like(features)
-    noise[np.arange(180), chance.integers(0, features.shape[1], 180)] = 1
+    noise[np.arange(360), chance.integers(0, features.shape[1], 360)] = 1
     features ^= noise
     vocabulary = Vocabulary.train(features, words=3, binary=binary, seed=0)
     words = vocabulary.words(features)
-    assert [len(set(words[heap * 60 : heap * 60 + 60].tolist())) for heap in range(3)] == [1, 1, 1]
+    assert [len(set(words[heap * 120 : heap * 120 + 120].tolist())) for heap in range(3)] == [1, 1, 1]
     assert len(set(words.tolist())) == 3
     if binary:
         assert {bytes(centre) for centre in vocabulary.centres} == {bytes(pattern) for pattern in patterns}
@@ -63,6 +63,6 @@ def test_words_are_the_centres_of_what_lies_together(binary: bool, tmp_path: Pat
 
 
 def test_few_features_make_few_words() -> None:
-    features = np.random.default_rng(0).integers(0, 256, (100, 128)).astype(np.uint8)
+    features = np.random.default_rng(0).integers(0, 256, (250, 128)).astype(np.uint8)
     assert len(Vocabulary.train(features, words=16384, binary=False, seed=0)) == 2
     assert Vocabulary(np.zeros((1, 32), np.uint8)).words(np.empty((0, 32), np.uint8)).tolist() == []

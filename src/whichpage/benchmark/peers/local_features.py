@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class LocalFeatureOptions:
     on_page: int = 1000
     on_photo: int = 2000
     words: int = 8192
-    trained_on: int = 400
+    trained_on: int = 850
     shortlist: int = 50
     seed: int = 0
 
@@ -69,7 +70,8 @@ class LocalFeaturePeer:
         self._inverted: InvertedFile | None = None
 
     def index(self, pages: Sequence[LibraryPage], folder: Path, progress: Progress) -> IndexCost:
-        faiss.omp_set_num_threads(faiss.omp_get_max_threads())
+        # Other parts of whichpage keep faiss to one thread.
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
         described = DescribedPages(folder / "features.sqlite")
         described.fill(pages, FeaturesOfPage(self._kind, self._options.on_page), progress)
         words, inverted = folder / "words.npy", folder / "inverted.npz"

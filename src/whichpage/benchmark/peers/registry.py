@@ -69,8 +69,8 @@ _MAKERS: dict[str, Callable[[Setting], Peer]] = {
     "dhash-finder": lambda setting: HashPeer("dhash", page_finder=_finder(), most_bits=40),
     "orb": lambda setting: LocalFeaturePeer("orb", least_inliers=15),
     "sift": lambda setting: LocalFeaturePeer("sift", least_inliers=15),
-    "ocr": lambda setting: ReadingPeer("own", least_votes=3),
-    "ocr-scans": lambda setting: ReadingPeer("scanned", least_votes=3),
+    "ocr": lambda setting: ReadingPeer("own", least_votes=3, lead=2),
+    "ocr-scans": lambda setting: ReadingPeer("scanned", least_votes=3, lead=2),
     "article": _article,
     "whichpage": lambda setting: OwnPeer(setting.library, model=setting.model, seed=setting.seed),
 }

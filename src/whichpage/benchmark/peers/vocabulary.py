@@ -15,9 +15,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-# k-means sees this many features a word at most, and makes no word out of fewer than this.
+# k-means sees this many features a word, which is what faiss asks for. A small library has fewer words: with
+# a word for fewer features than this, the same letter would be another word on each page.
 _MOST_A_WORD = 40
-_LEAST_A_WORD = 39
+_FEATURES_A_WORD = 100
 _ITERATIONS = 8
 
 
@@ -40,7 +41,7 @@ class Vocabulary:
 
         There are at most `words` words, fewer if there are too few features for them.
         """
-        words = max(1, min(words, len(features) // _LEAST_A_WORD))
+        words = max(1, min(words, len(features) // _FEATURES_A_WORD))
         dice = np.random.default_rng(seed)
         most = words * _MOST_A_WORD
         chosen = features[np.sort(dice.permutation(len(features))[:most])]

@@ -215,8 +215,8 @@ def _report(
     return Report(
         title="The article's protocol",
         summary=(
-            f"{pages:,} undistorted pages of {len(split.validate)} books are the gallery, and an augmented view"
-            " of each is a query: RandomPerspective, ColorJitter, RandomResizedCrop (20 to 100 % of the page)"
+            f"{pages:,} undistorted pages of {len(split.validate)} books are the gallery, and an augmented"
+            " view of each is a query: RandomPerspective, ColorJitter, RandomResizedCrop (20 to 100 %)"
             " and GaussianBlur. Right is the page, or one that looks the same (blank pages all do).",
             "The article reports 85 % top-1 over 2,309 pages of its own books, by the cosine of a model"
             " trained on 5,655 pages of 15 others for a day on a GPU.",

@@ -150,9 +150,9 @@ def _searching(times: Sequence[SearchTime], rate: float, views: int) -> Table:
         ("pages", "one code, ms", "its limit, ms", "our index, ms", "its limit, ms"),
         rows,
         "One query on one core, random codes. One code: 256 bits a page, `faiss.IndexBinaryFlat`, the"
-        f" nearest five. Our index: {views} codes a page, the nearest ranked again. The limit is reading the codes once at the"
-        f" {rate / 1e9:.1f} GB/s at which one core was measured to read memory; codes that fit the processor's"
-        " caches may go below it.",
+        f" nearest five. Our index: {views} codes a page, the nearest ranked again. The limit is reading the"
+        f" codes once at the {rate / 1e9:.1f} GB/s at which one core was measured to read memory; codes that"
+        " fit the processor's caches may go below it.",
     )
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +73,62 @@ def test_a_run_that_died_goes_on_with_the_pages_that_it_had_not_kept(tmp_path: P
         assert again.seconds > lost
     asked = {k: (notes / str(k)).read_text().count("asked") for k in range(1, 41)}
     assert {k for k, times in asked.items() if times == 1} >= set(range(1, 33))
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Notes its process in a folder, and never returns."""
+
+    notes: Path
+
+    def __call__(self, source: Source, number: int) -> bytes:
+        (self.notes / str(os.getpid())).touch()
+        while True:
+            time.sleep(1)
+
+
+def test_the_workers_of_a_killed_run_end(tmp_path: Path) -> None:
+    put_pages(tmp_path / "book", 40)
+    (tmp_path / "notes").mkdir()
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from test_peers_store import Endless, nobody\n"
+        "from whichpage.benchmark.peers.protocol import LibraryPage\n"
+        "from whichpage.benchmark.peers.store import DescribedPages\n"
+        "if __name__ == '__main__':\n"
+        "    place = Path(sys.argv[1])\n"
+        "    pages = [LibraryPage(place / 'book', number) for number in range(1, 41)]\n"
+        "    DescribedPages(place / 'rows.sqlite').fill(pages, Endless(place / 'notes'), nobody, workers=2)\n"
+    )
+    (tmp_path / "run.py").write_text(program)
+    places = os.pathsep.join(str(path) for path in (Path(__file__).parent, Path(__file__).parent.parent))
+    run = subprocess.Popen(
+        [sys.executable, tmp_path / "run.py", tmp_path], env={**os.environ, "PYTHONPATH": places}
+    )
+    try:
+        wait_for(lambda: len(list((tmp_path / "notes").iterdir())) == 2)
+        workers = [int(note.name) for note in (tmp_path / "notes").iterdir()]
+        assert all(alive(worker) for worker in workers)
+    finally:
+        run.kill()
+        run.wait()
+    wait_for(lambda: not any(alive(worker) for worker in workers))
+
+
+def wait_for(happens: Callable[[], bool]) -> None:
+    """Waits for up to two minutes: machines that run tests may be busy."""
+    until = time.monotonic() + 120
+    while not happens():
+        assert time.monotonic() < until, "it never happens"
+        time.sleep(0.05)
+
+
+def alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def test_a_page_that_cannot_be_read_is_counted_and_empty(tmp_path: Path) -> None:

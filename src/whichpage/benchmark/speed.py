@@ -22,7 +22,7 @@ from whichpage.benchmark.speed_finding import (
     photo_times,
     search_times,
 )
-from whichpage.benchmark.speed_indexing import IndexingTimes, books_of, indexing_times
+from whichpage.benchmark.speed_indexing import IndexingTimes, books_of, indexing_times, require_poppler
 from whichpage.benchmark.truth import TruthError
 from whichpage.catalog import Catalog
 from whichpage.encoder import SHIPPED_ENCODER
@@ -31,7 +31,7 @@ from whichpage.library import default_path
 from whichpage.pagefinder import SHIPPED_FINDER
 
 SEARCHED = (45_622, 1_000_000, 10_000_000)
-GREATEST = 1_000_000  # pages to which a library is made to grow
+GREAT, GREATEST = 250_000, 1_000_000  # pages to which a library is made to grow
 
 
 def run(
@@ -54,8 +54,10 @@ def run(
 
     Raises:
         TruthError: there are no books or no photos.
+        NoPoppler: the programs that the article's way needs are missing.
         LibraryError: the library cannot be opened, or was made with another model.
     """
+    require_poppler()
     chosen = _photos(photos, count)
     place = library or default_path()
     with Catalog.open(place) as catalog:
@@ -72,7 +74,7 @@ def run(
     indexed = indexing_times(some, article_pages=article_pages, rounds=rounds, model=model)
     searched, rate = search_times(SEARCHED, views=codes.shape[1], rounds=rounds)
     asked = photo_times(chosen, place, model=model, rounds=rounds)
-    sizes = sorted({1_000, len(codes) // 8, len(codes) // 4, len(codes) // 2, len(codes), 250_000, GREATEST})
+    sizes = sorted({1_000, len(codes) // 8, len(codes) // 4, len(codes) // 2, len(codes), GREAT, GREATEST})
     grown = growth(chosen, place, [size for size in sizes if size], model=model)
     return Report(
         title="Speed",
@@ -162,7 +164,8 @@ def _growing(times: Sequence[Growth]) -> Table:
         "As the library grows",
         ("pages", "search a photo, ms", "photo to answer, ms", "index in memory, MB"),
         rows,
-        "Medians over the photos. Beyond the library's own pages the index holds random codes.",
+        "Medians over the photos. A part of the library has the pages that the photos show; beyond the"
+        " library's own pages the index holds random codes.",
     )
 
 

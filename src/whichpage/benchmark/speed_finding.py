@@ -20,7 +20,7 @@ from whichpage.encoder import Encoder
 from whichpage.finding import Finder, FindOptions
 from whichpage.index import FlatIndex
 from whichpage.pagefinder import PageFinder
-from whichpage.types import CODE_BITS, CODE_BYTES, PageCodes
+from whichpage.types import CODE_BITS, CODE_BYTES, Answer, Page, PageCodes
 
 ARTICLE_TOP = 5
 _BLOCK = 512 << 20  # bytes that no cache holds
@@ -58,26 +58,27 @@ def bandwidth() -> float:
 def search_times(sizes: Sequence[int], *, views: int, rounds: int) -> tuple[list[SearchTime], float]:
     """Times searches among random codes, and the bandwidth (bytes a second) measured between them."""
     chance = np.random.default_rng(1)
-    found, rates = [], []
+    medians, rates = [], []
     for size in track(sizes, "searches"):
         bits = chance.integers(0, 256, (size, views, CODE_BYTES), np.uint8)
         flat = faiss.IndexBinaryFlat(CODE_BITS)
         flat.add(np.ascontiguousarray(bits[:, 0]))
         index = FlatIndex(np.arange(size, dtype=np.int64), bits)
         vectors = chance.normal(0, 1, (_QUERIES, views, CODE_BITS)).astype(np.float32)
-        queries = PageCodes(np.packbits(vectors > 0, axis=-1), vectors)
+        queries = np.packbits(vectors > 0, axis=-1)
         weights = np.ones((1, views), np.float32)
         plain, ours = [], []
         for _ in range(rounds):
             rates.append(bandwidth())
-            for number in range(_QUERIES):
-                one = PageCodes(queries.bits[number : number + 1], vectors[number : number + 1])
+            for row in range(_QUERIES):
+                one = PageCodes(queries[row : row + 1], vectors[row : row + 1])
                 plain.append(timed(flat.search, one.bits[:, 0], ARTICLE_TOP))
                 ours.append(timed(index.search, one, weights=weights, top=100))
-        limit = size * CODE_BYTES / max(rates)
-        found.append(SearchTime(size, float(np.median(plain)), limit, float(np.median(ours)), views * limit))
+        medians.append((size, float(np.median(plain)), float(np.median(ours))))
         del bits, flat, index  # the next size needs the memory
-    return found, max(rates)
+    limit = CODE_BYTES / max(rates)  # seconds a code
+    times = [SearchTime(n, plain, n * limit, ours, views * n * limit) for n, plain, ours in medians]
+    return times, max(rates)
 
 
 @dataclass(frozen=True)
@@ -126,38 +127,59 @@ class Growth:
 def growth(
     photos: Sequence[Path], library: Path, sizes: Sequence[int], *, model: Path | None
 ) -> list[Growth]:
-    """Finding with the first pages of a library, then with random codes added to all of them.
+    """Finding in a part of a library, in the whole, and with random codes added to it.
 
-    Added codes stand for pages of the library that are there already, so that verification has pages to
-    look at; being random they are seldom near enough to be looked at.
+    A part has the pages that the photos show, so that a photo is as easy in it as in the whole. Added codes
+    stand for pages that are there already, so that verification has pages to look at; being random, they
+    are seldom near enough to be looked at.
     """
-    found = []
+    found: dict[int, list[Answer]] = {size: [] for size in sizes}
     with Catalog.open(library) as catalog:
         ids, bits = catalog.codes()
         finder = _finder(catalog, model)
-        finder.find(photos[0], name="", top=5)
-        for size in track(sizes, "library sizes"):
-            index = FlatIndex(*_sized(ids, bits, size))
-            sized = Finder(finder.encoder, finder.page_finder, index, catalog, FindOptions())
-            answers = [sized.find(photo, name="", top=5) for photo in photos]
-            found.append(
-                Growth(
-                    size,
-                    float(np.median([answer.timings.get("search", 0.0) for answer in answers])),
-                    float(np.median([answer.seconds for answer in answers])),
-                    # The index keeps its codes as they came, and faiss keeps them by view.
-                    2 * size * bits.shape[1] * CODE_BYTES + 8 * size,
-                )
+        shown = _shown(finder, photos, catalog.pages(ids.tolist()))
+        finders = {
+            size: Finder(
+                finder.encoder,
+                finder.page_finder,
+                FlatIndex(*_sized(ids, bits, size, shown)),
+                catalog,
+                FindOptions(),
             )
-    return found
+            for size in sizes
+        }
+        for photo in track(photos, "photos in libraries of several sizes"):
+            for size, sized in finders.items():
+                found[size].append(sized.find(photo, name="", top=5))
+    return [
+        Growth(
+            size,
+            float(np.median([answer.timings.get("search", 0.0) for answer in answers])),
+            float(np.median([answer.seconds for answer in answers])),
+            # The index keeps its codes as they came, and faiss keeps them by view.
+            2 * size * bits.shape[1] * CODE_BYTES + 8 * size,
+        )
+        for size, answers in found.items()
+    ]
+
+
+def _shown(finder: Finder, photos: Sequence[Path], pages: Sequence[Page]) -> NDArray[np.int64]:
+    """Rows of the pages that the photos show, as far as they are found."""
+    rows = {(page.source, page.number): row for row, page in enumerate(pages)}
+    matches = [match for photo in photos for match in finder.find(photo, name="", top=5).matches]
+    return np.array(sorted({rows[m.source, m.page] for m in matches if m.verified}), np.int64)
 
 
 def _sized(
-    ids: NDArray[np.int64], bits: NDArray[np.uint8], size: int
+    ids: NDArray[np.int64], bits: NDArray[np.uint8], size: int, kept: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """As many codes as asked: a sample with the rows `kept`, or all and random ones."""
+    chance = np.random.default_rng(2)
     if size <= len(ids):
-        return ids[:size], bits[:size]
-    more = np.random.default_rng(2).integers(0, 256, (size - len(ids), *bits.shape[1:]), np.uint8)
+        others = chance.permutation(np.setdiff1d(np.arange(len(ids)), kept))
+        rows = np.sort(np.concatenate([kept, others])[:size])
+        return ids[rows], bits[rows]
+    more = chance.integers(0, 256, (size - len(ids), *bits.shape[1:]), np.uint8)
     return np.resize(ids, size), np.concatenate([bits, more])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from whichpage.benchmark.progress import track
 from whichpage.benchmark.provenance import digest_texts
 from whichpage.benchmark.resnet import ArticleNetwork
 from whichpage.benchmark.truth import TruthError
+from whichpage.errors import WhichpageError
 from whichpage.indexing import AddProgress
 from whichpage.library import Library
 from whichpage.sources import PdfSource
@@ -52,6 +54,24 @@ class IndexingTimes:
     bare: list[float]
     article: list[float]
     curve: list[tuple[float, int]]
+
+
+class NoPoppler(WhichpageError):
+    """The programs that the article's way needs are not installed."""
+
+
+def require_poppler() -> None:
+    """Makes sure that pdf2image will find what it starts.
+
+    Raises:
+        NoPoppler: it will not.
+    """
+    for program in ("pdftoppm", "pdfinfo"):
+        if shutil.which(program) is None:
+            raise NoPoppler(
+                f"there is no {program} here: the article's way needs poppler's programs"
+                " (Debian: `apt-get install poppler-utils`)"
+            )
 
 
 def books_of(folder: Path, *, pages: int) -> Books:

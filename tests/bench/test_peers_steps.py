@@ -46,9 +46,14 @@ def test_a_step_that_was_ended_is_done_anew_from_nothing(tmp_path: Path) -> None
 
 
 def test_a_step_whose_file_is_gone_is_done_again(tmp_path: Path) -> None:
-    result = tmp_path / "result.txt"
+    result, calls = tmp_path / "result.txt", []
+
+    def make(file: Path) -> None:
+        calls.append(file.name)
+        file.write_text(str(len(calls)))
+
     steps = Steps(tmp_path / "steps.json")
-    steps.do("it", result, lambda file: file.write_text("1") and None)
+    steps.do("it", result, make)
     result.unlink()
-    steps.do("it", result, lambda file: file.write_text("2") and None)
+    steps.do("it", result, make)
     assert result.read_text() == "2"

@@ -1,9 +1,9 @@
 """The peers by name, each with the threshold that it answers from.
 
 The thresholds are chosen on simulated photos alone (`thresholds.py`): the lowest score at which at most one
-in a hundred of them would be answered with a wrong page, were the true one not in the library. Hashes and OCR: 60
-photos, 806 pages; ORB: 24 photos, 304 pages, and SIFT has the same. OCR's is one that no right page lost by: the one
-wrong page above it was of another edition with the same text.
+in a hundred of them would be answered with a wrong page, were the true one not in the library. Hashes, OCR:
+60 photos, 806 pages; ORB: 24 photos, 304 pages, and SIFT has the same. OCR's is the lowest at which no right
+page is lost; the one wrong page above it was of another edition with the same text.
 """
 
 from __future__ import annotations

@@ -20,6 +20,13 @@ DEMO = Path(__file__).parents[2] / "demo"
 SHOWN = {"01-flat.jpg": "flat", "08-two-pages.jpg": "spread", "09-absent.jpg": "absent"}
 
 
+@pytest.fixture(autouse=True)
+def settled_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that stays as it is: whoever edits the package meanwhile must not begin a run anew."""
+    (tmp_path / "code").mkdir()
+    monkeypatch.setattr("whichpage.benchmark.provenance._PACKAGE", tmp_path / "code")
+
+
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("library") / "demo"

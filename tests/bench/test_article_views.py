@@ -126,7 +126,9 @@ def test_draws_have_the_articles_distributions() -> None:
     # 3/4, has 94.6 % of it, and large ones are drawn again more often.
     assert shares.min() == pytest.approx(0.2, abs=0.002)
     assert 0.92 < shares.max() <= 0.947
-    assert (shares < 0.4).mean() == pytest.approx(0.29, abs=0.04)
+    # Of 4,000 draws of torchvision for this page 37.5 % were below 40 %, and their mean was 0.476.
+    assert (shares < 0.4).mean() == pytest.approx(0.375, abs=0.03)
+    assert shares.mean() == pytest.approx(0.476, abs=0.012)
     for view in drawn:
         left, top, w, h = view.crop
         assert 0 <= left <= width - w

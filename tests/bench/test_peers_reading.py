@@ -31,7 +31,7 @@ def test_images_have_no_text_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_page_is_found_by_its_text_and_an_absent_one_is_not_answered(tmp_path: Path) -> None:
-    peer = ReadingPeer("own", least_votes=5, lead=2)
+    peer = ReadingPeer("own", least_votes=5)
     pages = [LibraryPage(TESTMATH, number) for number in range(1, 11)]
     cost = indexed(peer, pages, tmp_path / "cache")
     assert first(peer.answer(PHOTO)) == (3, True)
@@ -43,26 +43,28 @@ def test_the_page_is_found_by_its_text_and_an_absent_one_is_not_answered(tmp_pat
 
 def test_pages_without_text_are_read_and_only_once(tmp_path: Path) -> None:
     pages = [LibraryPage(TESTMATH, number) for number in (2, 3)]
-    once = indexed(ReadingPeer("scanned", least_votes=5, lead=2), pages, tmp_path / "cache")
-    peer = ReadingPeer("scanned", least_votes=5, lead=2)
+    once = indexed(ReadingPeer("scanned", least_votes=5), pages, tmp_path / "cache")
+    peer = ReadingPeer("scanned", least_votes=5)
     assert indexed(peer, pages, tmp_path / "cache") == once
     assert once.seconds_a_page > 0.1
     assert first(peer.answer(PHOTO)) == (3, True)
 
 
-def test_two_pages_with_the_same_text_are_no_answer(tmp_path: Path) -> None:
+def test_two_pages_with_the_same_text_share_its_votes(tmp_path: Path) -> None:
     """Which of the two the photo shows, text cannot tell."""
     copy = tmp_path / "copy.pdf"
     copy.write_bytes(TESTMATH.read_bytes())
-    peer = ReadingPeer("own", least_votes=1, lead=2)
+    peer = ReadingPeer("own", least_votes=1)
     indexed(peer, [LibraryPage(TESTMATH, 3), LibraryPage(copy, 3)], tmp_path / "cache")
     one, other = peer.answer(PHOTO)
     assert one.score == other.score > 1
-    assert not one.accepted
+    alone = ReadingPeer("own", least_votes=1)
+    indexed(alone, [LibraryPage(TESTMATH, 3)], tmp_path / "alone")
+    assert alone.answer(PHOTO)[0].score == pytest.approx(2 * one.score)
 
 
 def test_a_photo_without_text_has_no_answer(tmp_path: Path) -> None:
     """Drawn pages have letters of no script."""
-    peer = ReadingPeer("own", least_votes=1, lead=1)
+    peer = ReadingPeer("own", least_votes=1)
     indexed(peer, put_pages(tmp_path / "book", 2), tmp_path / "cache")
     assert peer.answer(put_scan(tmp_path / "scan.jpg", 1)) == []

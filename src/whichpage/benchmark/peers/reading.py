@@ -59,11 +59,10 @@ class ReadText:
 class ReadingPeer:
     """The page with the most votes of the pieces of text that OCR reads off the photo."""
 
-    def __init__(self, text: Literal["own", "scanned"], *, least_votes: float, lead: float) -> None:
+    def __init__(self, text: Literal["own", "scanned"], *, least_votes: float) -> None:
         """
         text: what is searched, the text that the PDFs hold, or OCR of every page.
         least_votes: how many votes a page must have for it to answer.
-        lead: how many times those of the next page they must be.
         """
         self.name = "ocr" if text == "own" else "ocr-scans"
         searched = "the PDFs' own text" if text == "own" else "OCR of every page as if it were a scan"
@@ -71,11 +70,10 @@ class ReadingPeer:
             f"RapidOCR (PP-OCRv6 small) of the photo, SQLite FTS5 trigrams over {searched}; "
             "each piece of a line, 10 to 24 characters, has one vote, shared by the pages that it is on"
         )
-        self.rule = f"answers with at least {least_votes:g} votes, and {lead:g} times those of the next page"
+        self.rule = f"answers with at least {least_votes:g} votes"
         self.kept = "text" if text == "own" else f"PP-OCRv6 {_SCANNED_SIDE}"
         self._describe: Describe = OwnText() if text == "own" else ReadText()
         self._least_votes = least_votes
-        self._lead = lead
         self._pages: Sequence[LibraryPage] = ()
         self._text: TextIndex | None = None
 
@@ -97,6 +95,4 @@ class ReadingPeer:
         assert self._text is not None, "index first"
         lines = reader().lines(np.asarray(decode(photo).pixels, np.uint8))
         found = [(self._pages[number], votes) for number, votes in self._text.votes(lines)]
-        # `votes` sorts them.
-        second = found[1][1] if len(found) > 1 else 0.0
-        return accept_first(found, least=max(self._least_votes, self._lead * second))
+        return accept_first(found, least=self._least_votes)

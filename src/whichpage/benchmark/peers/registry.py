@@ -71,8 +71,8 @@ _MAKERS: dict[str, Callable[[Setting], Peer]] = {
     "dhash-finder": lambda setting: HashPeer("dhash", page_finder=_finder(), most_bits=1),
     "orb": lambda setting: LocalFeaturePeer("orb", least_inliers=20),
     "sift": lambda setting: LocalFeaturePeer("sift", least_inliers=20),
-    "ocr": lambda setting: ReadingPeer("own", least_votes=6, lead=2),
-    "ocr-scans": lambda setting: ReadingPeer("scanned", least_votes=6, lead=2),
+    "ocr": lambda setting: ReadingPeer("own", least_votes=6),
+    "ocr-scans": lambda setting: ReadingPeer("scanned", least_votes=6),
     "article": _article,
     "whichpage": lambda setting: OwnPeer(setting.library, model=setting.model, seed=setting.seed),
 }

@@ -129,6 +129,7 @@ def _figure(runs: Sequence[PeerRun]) -> Figure:
 
     canvas = Canvas(figsize=(8, 5), dpi=120, layout="constrained")
     axes: Any = canvas.subplots()
+    placed: list[tuple[float, float]] = []
     for run in runs:
         right = 100 * run.present.total.accepted_right.value
         wrong = run.present.total.accepted_wrong.count + run.absent.total.accepted_wrong.count
@@ -136,14 +137,20 @@ def _figure(runs: Sequence[PeerRun]) -> Figure:
         axes.plot(
             run.median_seconds, right, "o", color="#c0392b" if own else "#34607f", markersize=9 if own else 7
         )
+        # A name that would lie on another one is moved up.
+        height = right
+        while any(abs(height - y) < 4.5 and 0.3 < run.median_seconds / x < 3.3 for x, y in placed):
+            height += 1
+        placed.append((run.median_seconds, height))
         axes.annotate(
             f"{run.name} ({wrong} wrong)",
-            (run.median_seconds, right),
+            (run.median_seconds, height),
             textcoords="offset points",
             xytext=(8, 4),
             weight="bold" if own else "normal",
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(-4, 104)
     axes.margins(x=0.25)
     axes.set_xlabel("seconds a photo (median)")

@@ -1,7 +1,7 @@
 # Everything here needs git and Python 3.11 or newer, nothing else: uv and the pinned packages go into .venv.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-training lint lock clean
+.PHONY: help demo test test-training test-bench lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,8 +10,9 @@ UV := $(BIN)/uv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
-# PyTorch, some gigabytes of it, keeps to an environment of its own.
+# PyTorch, some gigabytes of it, keeps to an environment of its own; so do the peers that the bench measures.
 TRAIN := .venv-train
+BENCH := .venv-bench
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
@@ -19,9 +20,10 @@ help:
 	@echo "make demo   index demo/library, identify demo/photos, write the pictures to demo/out (no PyTorch)"
 	@echo "make test   ruff, mypy --strict and pytest, as CI runs them"
 	@echo "make test-training   the tests of src/whichpage/training, with PyTorch in $(TRAIN); CI runs them too"
+	@echo "make test-bench   the tests of src/whichpage/benchmark, with its extra in $(BENCH); CI runs them too"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make lock   pin requirements/*.txt anew"
-	@echo "make clean  remove .venv, $(TRAIN) and what the demo wrote"
+	@echo "make clean  remove .venv, $(TRAIN), $(BENCH) and what the demo wrote"
 
 demo: $(VENV)/.runtime
 	$(BIN)/python demo/run.py
@@ -32,6 +34,9 @@ test: lint
 test-training: $(TRAIN)/.ready
 	$(TRAIN)/bin/pytest -q tests/training
 
+test-bench: $(BENCH)/.ready
+	$(BENCH)/bin/pytest -q tests/bench
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,11 +46,12 @@ lock: $(UV)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev --constraint requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra train --constraint requirements/dev.txt -o requirements/train.txt
+	$(LOCK) pyproject.toml --extra bench --constraint requirements/dev.txt -o requirements/bench.txt
 	echo hatchling editables | tr ' ' '\n' | $(LOCK) - -o requirements/build.txt
 	echo uv | $(LOCK) - -o requirements/uv.txt
 
 clean:
-	rm -rf $(VENV) $(TRAIN) demo/out
+	rm -rf $(VENV) $(TRAIN) $(BENCH) demo/out
 
 $(UV): requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "whichpage needs Python 3.11 or newer: none of python3, python3.14 ... python3.11 is" >&2; exit 1; }
@@ -71,5 +77,12 @@ $(TRAIN)/.ready: $(UV) requirements/train.txt requirements/dev.txt requirements/
 	$(UV) venv --quiet --clear --python $(BIN)/python $(TRAIN)
 	$(UV) pip install --quiet --python $(TRAIN)/bin/python --require-hashes -r requirements/dev.txt -r requirements/train.txt
 	$(UV) pip install --quiet --python $(TRAIN)/bin/python \
+		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
+	@touch $@
+
+$(BENCH)/.ready: $(UV) requirements/bench.txt requirements/dev.txt requirements/build.txt pyproject.toml
+	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)
+	$(UV) pip install --quiet --python $(BENCH)/bin/python --require-hashes -r requirements/dev.txt -r requirements/bench.txt
+	$(UV) pip install --quiet --python $(BENCH)/bin/python \
 		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
 	@touch $@

@@ -18,9 +18,25 @@ PAGES = sorted(p for p in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(
 SHARED = {"--library", "--model", "--verbose"}
 
 
+def commands(group: click.Group = program, before: str = "") -> dict[str, click.Command]:
+    """All commands by name, those of groups too ("bench photos"), wherever they are loaded from."""
+    context = click.Context(group)
+    found = {}
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found[before + name] = command
+        if isinstance(command, click.Group):
+            found |= commands(command, f"{before}{name} ")
+    return found
+
+
+COMMANDS = commands()
+
+
 def section(name: str) -> str:
-    """The part of docs/cli.md about a command."""
-    found = re.search(rf"^## whichpage {name}\b.*?(?=^## |\Z)", CLI, re.MULTILINE | re.DOTALL)
+    """The part of docs/cli.md about a command, without those about the commands of a group."""
+    found = re.search(rf"^##+ whichpage {name}( [A-Z[][^\n]*)?$.*?(?=^##|\Z)", CLI, re.MULTILINE | re.DOTALL)
     assert found, f"docs/cli.md has no section on `whichpage {name}`"
     return found.group()
 
@@ -35,22 +51,23 @@ def code_lines(page: Path) -> list[str]:
     return [line.partition("#")[0].strip() for line in lines if line.startswith("    ")]
 
 
-@pytest.mark.parametrize("name", sorted(program.commands))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_and_option_is_documented(name: str) -> None:
-    own = long_options(program.commands[name]) - SHARED
-    documented = set(re.findall(r"^\| `(?:-\w`, `)?(--[a-z]+)", section(name), re.MULTILINE))
+    own = long_options(COMMANDS[name]) - SHARED
+    documented = set(re.findall(r"^\| `(?:-\w`, `)?(--[a-z-]+)", section(name), re.MULTILINE))
     assert documented == own
 
 
 def test_shared_options_are_documented() -> None:
     head = CLI.split("\n## ")[0]
     assert set(re.findall(r"--[a-z]+", head)) == long_options(program) | {"--help"}
-    for name, command in program.commands.items():
+    for name, command in COMMANDS.items():
         assert long_options(command) >= SHARED or name == "completion"
 
 
 def test_no_command_is_documented_that_is_not_there() -> None:
-    assert set(re.findall(r"^## whichpage (\w+)", CLI, re.MULTILINE)) == set(program.commands)
+    headings = re.findall(r"^##+ whichpage ([a-z ]*[a-z])", CLI, re.MULTILINE)
+    assert sorted(headings) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -91,7 +108,11 @@ def test_version_is_written_once() -> None:
 
 def test_ci_runs_what_the_readme_says() -> None:
     assert "make test" in code_lines(ROOT / "README.md")
-    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").endswith("\nmake test\nmake test-training\n")
+    assert (
+        (ROOT / ".ci" / "run")
+        .read_text(encoding="utf-8")
+        .endswith("\nmake test\nmake test-training\nmake test-bench\n")
+    )
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda file: file.name)

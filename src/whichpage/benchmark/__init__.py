@@ -1,0 +1,1 @@
+"""Measuring whichpage: `whichpage bench`. It uses the package; nothing in the package uses it."""

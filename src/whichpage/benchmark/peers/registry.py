@@ -1,0 +1,78 @@
+"""The peers by name, each with the threshold that it answers from.
+
+The thresholds are chosen on simulated photos alone (`thresholds.py`): the lowest score at which at most one
+in a hundred of them would be answered with a wrong page, were the true one not in the library. Hashes, OCR:
+60 photos, 806 pages; ORB: 24 photos, 304 pages, and SIFT has the same. OCR's is the lowest at which no right
+page is lost; the one wrong page above it was of another edition with the same text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from whichpage.benchmark.peers.article import ArticlePeer
+from whichpage.benchmark.peers.hashes import HashPeer
+from whichpage.benchmark.peers.local_features import LocalFeaturePeer
+from whichpage.benchmark.peers.own import OwnPeer
+from whichpage.benchmark.peers.protocol import Peer
+from whichpage.benchmark.peers.reading import ReadingPeer
+from whichpage.errors import WhichpageError
+from whichpage.pagefinder import PageFinder
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What peers are made from.
+
+    library: whichpage's library. model: its encoder, None for the shipped one.
+    article_model: the ONNX file that `whichpage train --recipe article` makes; None leaves the article out.
+    seed: of every draw.
+    """
+
+    library: Path
+    model: Path | None = None
+    article_model: Path | None = None
+    seed: int = 0
+
+
+def make(name: str, setting: Setting) -> Peer:
+    """The peer of this name.
+
+    Raises:
+        WhichpageError: it needs a model that was not given.
+        ModelError: a model cannot be loaded.
+    """
+    return _MAKERS[name](setting)
+
+
+def _article(setting: Setting) -> Peer:
+    if setting.article_model is None:
+        raise WhichpageError(
+            "The article's pipeline needs --article-model, which `whichpage train --recipe article` makes."
+        )
+    return ArticlePeer(setting.article_model, threads=_threads(), most_bits=40)
+
+
+def _threads() -> int:
+    return os.cpu_count() or 1
+
+
+def _finder() -> PageFinder:
+    return PageFinder.load(threads=_threads())
+
+
+_MAKERS: dict[str, Callable[[Setting], Peer]] = {
+    "phash": lambda setting: HashPeer("phash", page_finder=None, most_bits=86),
+    "dhash": lambda setting: HashPeer("dhash", page_finder=None, most_bits=26),
+    "phash-finder": lambda setting: HashPeer("phash", page_finder=_finder(), most_bits=80),
+    "dhash-finder": lambda setting: HashPeer("dhash", page_finder=_finder(), most_bits=1),
+    "orb": lambda setting: LocalFeaturePeer("orb", least_inliers=20),
+    "sift": lambda setting: LocalFeaturePeer("sift", least_inliers=20),
+    "ocr": lambda setting: ReadingPeer("own", least_votes=6),
+    "ocr-scans": lambda setting: ReadingPeer("scanned", least_votes=6),
+    "article": _article,
+    "whichpage": lambda setting: OwnPeer(setting.library, model=setting.model, seed=setting.seed),
+}

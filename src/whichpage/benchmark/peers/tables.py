@@ -1,0 +1,160 @@
+"""The report on the peers: one table, the same by kind of photo, and what each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from whichpage.benchmark.provenance import Provenance
+from whichpage.benchmark.report import Cell, Figure, Report, Table
+
+if TYPE_CHECKING:
+    from whichpage.benchmark.peers.runner import PeerRun
+
+_COLUMNS = (
+    "peer",
+    "top-1",
+    "top-5",
+    "answered right",
+    "wrong answers",
+    "wrong answers, page absent",
+    "s a photo (median)",
+    "s a page to index",
+    "bytes a page",
+)
+
+
+def report(runs: Sequence[PeerRun], *, pages: int, of: int, seed: int, origin: Provenance) -> Report:
+    """The report on peers that all saw the same photos and the same `pages` of `of` pages."""
+    present = runs[0].present.total.photos
+    absent = runs[0].absent.total.photos
+    which = (
+        f"all {of:,} pages of the library"
+        if pages == of
+        else f"{pages:,} of the library's {of:,} pages: those that the photos show with their neighbours, "
+        f"the others drawn in runs of neighbours (seed {seed})"
+    )
+    summary = [
+        f"Every peer searched the same {which}, and was asked for {present:,} photos of these pages"
+        f" and {absent:,} photos of pages that are not there.",
+    ]
+    return Report(
+        title="Peers",
+        summary=summary,
+        tables=[_main(runs), *_by_stratum(runs), _what(runs)],
+        figures=[_figure(runs)],
+        provenance=origin,
+        data={
+            "pages": pages,
+            "library_pages": of,
+            "peers": {
+                run.name: {
+                    "seconds": [answer["seconds"] for answer in run.answers.values()],
+                    "index_seconds": run.cost.seconds,
+                    "index_bytes": run.cost.bytes,
+                    "index_pages": run.cost.pages,
+                    "unreadable": run.cost.unreadable,
+                    "answers": list(run.answers.values()),
+                }
+                for run in runs
+            },
+        },
+    )
+
+
+def _main(runs: Sequence[PeerRun]) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            run.name,
+            run.present.total.top1,
+            run.present.total.top5,
+            run.present.total.accepted_right,
+            run.present.total.accepted_wrong,
+            run.absent.total.accepted_wrong,
+            run.median_seconds,
+            run.cost.seconds_a_page,
+            round(run.cost.bytes_a_page),
+        ]
+        for run in runs
+    ]
+    return Table(
+        "All photos",
+        _COLUMNS,
+        rows,
+        "Top-1 and top-5: the true page is ranked first, or among the first five, whether the peer would "
+        "give it as its answer or not. Answered right, wrong answers: what the peer gives as its answer, by "
+        "its rule below. Counts; in brackets the share and its 95 % bootstrap interval. Times are wall time, "
+        "each peer free to use all cores; rendering a page and decoding a photo count.",
+    )
+
+
+def _by_stratum(runs: Sequence[PeerRun]) -> list[Table]:
+    strata = list(runs[0].present.strata)
+    columns = ("photos of", "photos", *(run.name for run in runs))
+
+    def rows(name: str) -> list[list[Cell]]:
+        return [
+            [
+                stratum,
+                runs[0].present.strata[stratum].photos,
+                *(getattr(run.present.strata[stratum], name).count for run in runs),
+            ]
+            for stratum in strata
+        ]
+
+    absent: list[list[Cell]] = [
+        [stratum, counted.photos, *(run.absent.strata[stratum].accepted_wrong.count for run in runs)]
+        for stratum, counted in runs[0].absent.strata.items()
+    ]
+    wrong = Table("Wrong answers by kind of photo", columns, [*rows("accepted_wrong"), *absent])
+    if not strata:
+        return [wrong]
+    return [
+        Table("Top-1 by kind of photo", columns, rows("top1")),
+        Table("Top-5 by kind of photo", columns, rows("top5")),
+        Table("Answered right by kind of photo", columns, rows("accepted_right")),
+        wrong,
+    ]
+
+
+def _what(runs: Sequence[PeerRun]) -> Table:
+    return Table(
+        "The peers", ("peer", "what it is", "when it answers"), [[r.name, r.what, r.rule] for r in runs]
+    )
+
+
+def _figure(runs: Sequence[PeerRun]) -> Figure:
+    """Share of photos answered right against the time of a photo; how many wrong beside each name."""
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(8, 5), dpi=120, layout="constrained")
+    axes: Any = canvas.subplots()
+    placed: list[tuple[float, float]] = []
+    for run in runs:
+        right = 100 * run.present.total.accepted_right.value
+        wrong = run.present.total.accepted_wrong.count + run.absent.total.accepted_wrong.count
+        own = run.name == "whichpage"
+        axes.plot(
+            run.median_seconds, right, "o", color="#c0392b" if own else "#34607f", markersize=9 if own else 7
+        )
+        # A name that would lie on another one is moved up.
+        height = right
+        while any(abs(height - y) < 4.5 and 0.3 < run.median_seconds / x < 3.3 for x, y in placed):
+            height += 1
+        placed.append((run.median_seconds, height))
+        axes.annotate(
+            f"{run.name} ({wrong} wrong)",
+            (run.median_seconds, height),
+            textcoords="offset points",
+            xytext=(8, 4),
+            weight="bold" if own else "normal",
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(-4, 104)
+    axes.margins(x=0.25)
+    axes.set_xlabel("seconds a photo (median)")
+    axes.set_ylabel("photos answered right, %")
+    axes.grid(visible=True, which="both", alpha=0.25)
+    caption = "Photos answered right against the time of a photo; in brackets how many answers were wrong."
+    return Figure("overview", caption, canvas)

@@ -1,0 +1,185 @@
+"""`whichpage bench photos`: the real `Library.find` on photos whose pages are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from whichpage.answers import answer_object
+from whichpage.benchmark import confidence, contacts, latency, plots
+from whichpage.benchmark.progress import track
+from whichpage.benchmark.provenance import Provenance, digest_bytes, digest_files, digest_texts, provenance
+from whichpage.benchmark.report import Figure, Report, Table
+from whichpage.benchmark.resampling import Share, at_most, share
+from whichpage.benchmark.resume import ResultLog
+from whichpage.benchmark.samepage import SamePage, books_by_ending, read_duplicates
+from whichpage.benchmark.scoring import Scores, StratumScore, score
+from whichpage.benchmark.truth import TruthPhoto, read_truths
+from whichpage.catalog import Catalog
+from whichpage.encoder import SHIPPED_ENCODER
+from whichpage.errors import PhotoError
+from whichpage.library import Library, default_path
+from whichpage.pagefinder import SHIPPED_FINDER
+from whichpage.types import Answer
+
+COLUMNS = (
+    "stratum",
+    "photos",
+    "top-1",
+    "top-5",
+    "accepted right",
+    "accepted wrong",
+    "missed",
+    "both pages",
+    "unanswered",
+)
+
+
+def run(
+    truth_files: Sequence[Path],
+    *,
+    library: Path | None,
+    model: Path | None,
+    books: Path | None,
+    duplicates: Path | None,
+    out: Path,
+) -> Report:
+    """Answers every photo, or goes on with a run that was ended, and reports.
+
+    Args:
+        truth_files: see `truth`.
+        library: its folder; None for the usual one.
+        model: an encoder other than the shipped one.
+        books: where the truth's books are; None to take them from where the library knows them.
+        duplicates: a duplicate map; None to compare pages by rendering them.
+        out: folder of the answers that are kept.
+
+    Raises:
+        TruthError: a truth file or the duplicate map cannot be used.
+        LibraryError: the library cannot be opened, or was made with another model.
+    """
+    truths = read_truths(truth_files)
+    folder = library or default_path()
+    with Catalog.open(folder) as catalog:
+        files = [path for book in catalog.books() for path in (book.path, *book.copies)]
+        codes = catalog.codes()[1]
+    measured = digest_files([*truth_files, *(truth.photo for truth in truths)])
+    origin = provenance(
+        models={"encoder": model or SHIPPED_ENCODER, "page finder": SHIPPED_FINDER},
+        data=digest_texts([measured, digest_bytes(codes.tobytes())]),
+    )
+    locate = books_by_ending(files, books)
+    same = SamePage(locate, read_duplicates(duplicates) if duplicates else None)
+    with (
+        Library.open(folder, model=model) as opened,
+        ResultLog.open(out / "photos.answers.jsonl", key=origin.key()) as log,
+    ):
+        answer_all(opened, truths, log)
+        answers = {str(truth.photo): log.done[str(truth.photo)] for truth in truths}
+    return _report(score(truths, answers, same=same), answers, locate, origin, pages=len(codes))
+
+
+def answer_all(library: Library, truths: Sequence[TruthPhoto], log: ResultLog) -> None:
+    """Answers the photos that have no answer yet; each answer is kept with its timings."""
+    waiting = [truth for truth in truths if str(truth.photo) not in log.done]
+    if not waiting:
+        return
+    # Models, index and thread pools are warm before the first photo that counts.
+    answer_one(library, waiting[0].photo)
+    for truth in track(waiting, "photos"):
+        log.add(str(truth.photo), answer_one(library, truth.photo))
+
+
+def answer_one(library: Library, photo: Path) -> dict[str, Any]:
+    """The answer as `whichpage find --json` gives it, and its `timings`."""
+    try:
+        answer = library.find(photo)
+    except PhotoError as error:
+        answer = Answer(photo=str(photo), status="error", seconds=0.0, error=str(error))
+    return {**answer_object(answer), "timings": answer.timings}
+
+
+def score_row(name: str, row: StratumScore) -> tuple[str | int | Share, ...]:
+    """A line of the table of scores, as `COLUMNS` names them."""
+    shares = (row.top1, row.top5, row.accepted_right, row.accepted_wrong, row.missed, row.both)
+    return (name, row.photos, *shares, row.unanswered)
+
+
+def _report(
+    scores: Scores,
+    answers: Mapping[str, Mapping[str, Any]],
+    locate: Callable[[str], Path | None],
+    origin: Provenance,
+    *,
+    pages: int,
+) -> Report:
+    total = scores.total
+    curve = confidence.risk_coverage(scores.verdicts)
+    bins, error = confidence.reliability(scores.verdicts)
+    times = latency.latency(answers.values())
+    limit = at_most(total.accepted_wrong.count, total.photos)
+    accepted = share([verdict.accepted for verdict in scores.verdicts])
+    wrong = share([verdict.accepted_wrong for verdict in scores.verdicts if verdict.accepted])
+    tables = [
+        Table(
+            "By kind of photo",
+            COLUMNS,
+            [score_row(name, row) for name, row in (*scores.strata.items(), ("all", total))],
+            "Counts, with the share and its 95 % bootstrap interval in percent. Where all photos ended"
+            " alike, the bootstrap knows no spread.",
+        ),
+        Table(
+            "Confidence of the first match",
+            ("confidence from", "to", "mean confidence", "right"),
+            [(one.low, one.high, one.confidence, one.right) for one in bins],
+            f"Expected calibration error {error:.3f}; area under the risk-coverage curve {curve.area:.4f}.",
+        ),
+    ]
+    figures = [
+        Figure(
+            "strata",
+            "What became of the photos, by kind, and how many had the right page first",
+            plots.strata(scores),
+        ),
+        Figure(
+            "risk-coverage",
+            "Wrong answers among those accepted, as the threshold of the confidence is lowered",
+            plots.risk_coverage(curve, accepted=accepted, wrong=wrong),
+        ),
+        Figure(
+            "reliability",
+            "How often first matches of a confidence are right",
+            plots.reliability(bins, error=error),
+        ),
+    ]
+    if times:
+        tables.append(
+            Table(
+                "Time a photo",
+                ("stage", "median, ms", "95th percentile, ms", "mean, ms", "share, %"),
+                times.rows(),
+            )
+        )
+        figures.append(Figure("stages", "Time of each photo, by stage", plots.stages(times)))
+    wrong_ones = contacts.contacts(scores.verdicts, answers, locate)
+    for number, sheet in enumerate(contacts.sheets(wrong_ones), 1):
+        caption = "Photos that went wrong: the photo, its true page, the first match"
+        figures.append(Figure(f"wrong-{number}", caption, sheet, "jpg"))
+    return Report(
+        title="Photos of known pages",
+        summary=(
+            f"{total.photos} photos, a library of {pages:,} pages that can be found. Top-1 {total.top1.count}"
+            f" ({100 * total.top1.value:.1f} %), accepted right {total.accepted_right.count}, accepted wrong"
+            f" {total.accepted_wrong.count} (95 % sure: at most {100 * limit:.1f} % of such photos).",
+        ),
+        tables=tables,
+        figures=figures,
+        provenance=origin,
+        data={
+            "area_under_risk_coverage": curve.area,
+            "expected_calibration_error": error,
+            "accepted_wrong_at_most": limit,
+            "risk_coverage": [curve.threshold.tolist(), curve.coverage.tolist(), curve.risk.tolist()],
+        },
+    )

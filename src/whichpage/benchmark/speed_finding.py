@@ -1,0 +1,194 @@
+"""Seconds a search and a photo, by how many pages there are, beside what the machine allows."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.benchmark.progress import track
+from whichpage.benchmark.resnet import ArticleNetwork
+from whichpage.benchmark.speed_indexing import article_photo, timed
+from whichpage.catalog import Catalog
+from whichpage.encoder import Encoder
+from whichpage.finding import Finder, FindOptions
+from whichpage.index import FlatIndex
+from whichpage.pagefinder import PageFinder
+from whichpage.types import CODE_BITS, CODE_BYTES, Answer, Page, PageCodes
+
+ARTICLE_TOP = 5
+_BLOCK = 512 << 20  # bytes that no cache holds
+_QUERIES = 8
+
+
+@dataclass(frozen=True)
+class SearchTime:
+    """Searching so many pages with one query, on one core; medians, in seconds.
+
+    flat: one code a page, `faiss.IndexBinaryFlat`, the nearest five, as the article searches.
+    flat_limit: reading the codes once at the machine's bandwidth.
+    ours: our index: a code of each view, the nearest of each ranked again.
+    ours_limit: reading all of its codes once.
+    """
+
+    pages: int
+    flat: float
+    flat_limit: float
+    ours: float
+    ours_limit: float
+
+
+def bandwidth() -> float:
+    """Bytes a second at which one core reads memory: the best of five sums over 512 MiB."""
+    block = np.ones(_BLOCK // 8, np.uint64)
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        block.sum()
+        seconds.append(time.perf_counter() - started)
+    return _BLOCK / min(seconds)
+
+
+def search_times(sizes: Sequence[int], *, views: int, rounds: int) -> tuple[list[SearchTime], float]:
+    """Times searches among random codes, and the bandwidth (bytes a second) measured between them."""
+    chance = np.random.default_rng(1)
+    medians, rates = [], []
+    for size in track(sizes, "searches"):
+        bits = chance.integers(0, 256, (size, views, CODE_BYTES), np.uint8)
+        flat = faiss.IndexBinaryFlat(CODE_BITS)
+        flat.add(np.ascontiguousarray(bits[:, 0]))
+        index = FlatIndex(np.arange(size, dtype=np.int64), bits)
+        vectors = chance.normal(0, 1, (_QUERIES, views, CODE_BITS)).astype(np.float32)
+        queries = np.packbits(vectors > 0, axis=-1)
+        weights = np.ones((1, views), np.float32)
+        plain, ours = [], []
+        for _ in range(rounds):
+            rates.append(bandwidth())
+            for row in range(_QUERIES):
+                one = PageCodes(queries[row : row + 1], vectors[row : row + 1])
+                plain.append(timed(flat.search, one.bits[:, 0], ARTICLE_TOP))
+                ours.append(timed(index.search, one, weights=weights, top=100))
+        medians.append((size, float(np.median(plain)), float(np.median(ours))))
+        del bits, flat, index  # the next size needs the memory
+    limit = CODE_BYTES / max(rates)  # seconds a code
+    times = [SearchTime(n, plain, n * limit, ours, views * n * limit) for n, plain, ours in medians]
+    return times, max(rates)
+
+
+@dataclass(frozen=True)
+class PhotoTimes:
+    """Seconds from photo to answer, a number a photo: medians over the rounds."""
+
+    ours: list[float]
+    article: list[float]
+
+
+def photo_times(photos: Sequence[Path], library: Path, *, model: Path | None, rounds: int) -> PhotoTimes:
+    """Our answer and the article's of each photo, one after the other, the models loaded and warm.
+
+    The article searches as many codes as the library has pages.
+    """
+    with Catalog.open(library) as catalog:
+        finder = _finder(catalog, model)
+        codes = np.ascontiguousarray(catalog.codes()[1][:, 0])
+        flat = faiss.IndexBinaryFlat(CODE_BITS)
+        flat.add(codes)
+        network = ArticleNetwork(threads=os.cpu_count() or 1)
+        ours: list[list[float]] = [[] for _ in photos]
+        article: list[list[float]] = [[] for _ in photos]
+        finder.find(photos[0], name="", top=5)
+        article_photo(photos[0], network)
+        for _ in track(range(rounds), "rounds of photos"):
+            for number, photo in enumerate(photos):
+                ours[number].append(timed(finder.find, photo, name="", top=5))
+                article[number].append(timed(_article_search, photo, network, flat))
+    return PhotoTimes([float(np.median(s)) for s in ours], [float(np.median(s)) for s in article])
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What finding costs in a library of so many pages.
+
+    search, whole: seconds a photo, the median over the photos. memory: bytes of the index.
+    """
+
+    pages: int
+    search: float
+    whole: float
+    memory: int
+
+
+def growth(
+    photos: Sequence[Path], library: Path, sizes: Sequence[int], *, model: Path | None
+) -> list[Growth]:
+    """Finding in a part of a library, in the whole, and with random codes added to it.
+
+    A part has the pages that the photos show, so that a photo is as easy in it as in the whole. Added codes
+    stand for pages that are there already, so that verification has pages to look at; being random, they
+    are seldom near enough to be looked at.
+    """
+    found: dict[int, list[Answer]] = {size: [] for size in sizes}
+    with Catalog.open(library) as catalog:
+        ids, bits = catalog.codes()
+        finder = _finder(catalog, model)
+        shown = _shown(finder, photos, catalog.pages(ids.tolist()))
+        finders = {
+            size: Finder(
+                finder.encoder,
+                finder.page_finder,
+                FlatIndex(*_sized(ids, bits, size, shown)),
+                catalog,
+                FindOptions(),
+            )
+            for size in sizes
+        }
+        for photo in track(photos, "photos in libraries of several sizes"):
+            for size, sized in finders.items():
+                found[size].append(sized.find(photo, name="", top=5))
+    return [
+        Growth(
+            size,
+            float(np.median([answer.timings.get("search", 0.0) for answer in answers])),
+            float(np.median([answer.seconds for answer in answers])),
+            # The index keeps its codes as they came, and faiss keeps them by view.
+            2 * size * bits.shape[1] * CODE_BYTES + 8 * size,
+        )
+        for size, answers in found.items()
+    ]
+
+
+def _shown(finder: Finder, photos: Sequence[Path], pages: Sequence[Page]) -> NDArray[np.int64]:
+    """Rows of the pages that the photos show, as far as they are found."""
+    rows = {(page.source, page.number): row for row, page in enumerate(pages)}
+    matches = [match for photo in photos for match in finder.find(photo, name="", top=5).matches]
+    return np.array(sorted({rows[m.source, m.page] for m in matches if m.verified}), np.int64)
+
+
+def _sized(
+    ids: NDArray[np.int64], bits: NDArray[np.uint8], size: int, kept: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """As many codes as asked: a sample with the rows `kept`, or all and random ones."""
+    chance = np.random.default_rng(2)
+    if size <= len(ids):
+        others = chance.permutation(np.setdiff1d(np.arange(len(ids)), kept))
+        rows = np.sort(np.concatenate([kept, others])[:size])
+        return ids[rows], bits[rows]
+    more = chance.integers(0, 256, (size - len(ids), *bits.shape[1:]), np.uint8)
+    return np.resize(ids, size), np.concatenate([bits, more])
+
+
+def _finder(catalog: Catalog, model: Path | None) -> Finder:
+    threads = os.cpu_count() or 1
+    index = FlatIndex(*catalog.codes())
+    encoder, page_finder = Encoder.load(model, threads=threads), PageFinder.load(threads=threads)
+    return Finder(encoder, page_finder, index, catalog, FindOptions())
+
+
+def _article_search(photo: Path, network: ArticleNetwork, flat: faiss.IndexBinaryFlat) -> None:
+    flat.search(article_photo(photo, network), ARTICLE_TOP)

@@ -83,3 +83,15 @@ def test_visible_share_is_that_of_the_area() -> None:
     assert hypotheses.visible_share(view, decode(np.zeros((1000, 900), np.uint8))) == pytest.approx(1)
     assert hypotheses.visible_share(view, decode(np.zeros((500, 900), np.uint8))) == pytest.approx(0.5)
     assert hypotheses.visible_share(view, decode(np.zeros((500, 450), np.uint8))) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.3, 0.6])
+def test_shape_of_a_page_is_its_own_however_it_is_tilted(tilt: float) -> None:
+    """A page of 1.38, turned about its horizontal middle, before a camera of the focal length assumed."""
+    photo = decode(np.zeros((1600, 1200), np.uint8))
+    flat = np.array([[-0.5, -0.69], [0.5, -0.69], [0.5, 0.69], [-0.5, 0.69]])
+    depth = 2 + flat[:, 1] * np.sin(tilt)
+    seen = np.stack([flat[:, 0], flat[:, 1] * np.cos(tilt)], -1) / depth[:, None] * 0.85 * 1600
+    quad = (seen + [600, 800]).astype(np.float32)
+    assert hypotheses._shape(quad, photo) == pytest.approx(1.38, rel=1e-3)
+    assert hypotheses._shape(np.roll(quad, 1, axis=0), photo) == pytest.approx(1 / 1.38, rel=1e-3)

@@ -40,6 +40,10 @@ def export(model: nn.Module, example: torch.Tensor, names: tuple[str, list[str]]
         output_names=results,
         dynamic_axes=axes,
         dynamo=False,
+        # Nothing folded, so that each number keeps its name and `start.weights_of` can train on; ONNX
+        # Runtime folds when it loads the file.
+        do_constant_folding=False,
+        training=torch.onnx.TrainingMode.PRESERVE,
     )
     _halve_weights(out)
     with torch.no_grad():

@@ -15,6 +15,11 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 logger = logging.getLogger(__name__)
 
 
+def device() -> torch.device:
+    """Where training computes: on a GPU when there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def begin(
     model: nn.Module, checkpoint: Path, *, steps: int, learning_rate: float, weight_decay: float
 ) -> tuple[Optimizer, LRScheduler, int]:
@@ -22,7 +27,7 @@ def begin(
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     first = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location=next(model.parameters()).device)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         first = state["step"]

@@ -16,7 +16,7 @@ ROOT = Path(whichpage.__file__).parent
 # A module imports from lower floors only. A new module needs its place here.
 FLOORS = (
     ("__init__", "types", "errors"),
-    ("files", "database", "encoder", "answers", "viewer", "settings"),
+    ("files", "database", "encoder", "answers", "viewer", "settings", "lazy"),
     ("sources", "photo", "index", "catalog"),
     ("adding", "tasks", "pagefinder", "hypotheses", "verify"),
     ("worker",),

@@ -22,6 +22,7 @@ import click
 
 from whichpage import __version__, terminal
 from whichpage.errors import PhotoError, WhichpageError
+from whichpage.lazy import LazyGroup
 from whichpage.settings import Settings, shared
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ _log = logging.getLogger(__name__)
 _AMISS, _ERROR, _INTERRUPTED = 1, WhichpageError.exit_code, 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# Commands that need an extra live in packages of their own, which nothing else loads.
+_ELSEWHERE = {
+    "simulate": "whichpage.training.command:simulate",
+    "train": "whichpage.training.command:train",
+}
+
+
+@click.group(cls=LazyGroup, elsewhere=_ELSEWHERE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @shared
 def program() -> None:

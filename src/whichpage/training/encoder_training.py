@@ -256,6 +256,7 @@ def train(
     *,
     start: Mapping[str, Tensor] | None = None,
     checkpoint_every: int = 50,
+    validate_every: int = 250,
     progress: Callable[[int], None] | None = None,
 ) -> PageEncoder:
     """Runs or resumes a training; checkpoints and `log.csv` go to `out`.
@@ -266,6 +267,7 @@ def train(
         out: the run's folder.
         start: weights that a new run begins with; None for random ones.
         checkpoint_every: steps between checkpoints.
+        validate_every: steps between validations, a multiple of 25.
         progress: is told each step that is done, the ones done before a kill at once.
     """
     device = runs.device()
@@ -306,7 +308,7 @@ def train(
             row = {"step": step, "loss": np.mean(losses), "batch_top1": np.mean(hits)}
             row["seconds"] = (time.perf_counter() - started) / len(losses)
             started, losses, hits = time.perf_counter(), [], []
-            if step % 250 == 0 or step == recipe.steps:
+            if step % validate_every == 0 or step == recipe.steps:
                 row |= validate(model, cache, recipe, pages=2000, device=device)
                 started = time.perf_counter()
             runs.log(out / "log.csv", _LOGGED, row)

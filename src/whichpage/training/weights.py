@@ -39,7 +39,7 @@ def read(path: Path) -> dict[str, Tensor]:
             raise ModelError(f"{path} cannot be trained on: it has no weights {name} of the right shape.")
     model.load_state_dict(state)
     if not _same(model, session):
-        raise ModelError(f"{path} cannot be trained on: it is not the network that its weights are named for.")
+        raise ModelError(f"{path} cannot be trained on: it computes otherwise than its weights say.")
     return state
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ _OF_ARTICLE = ("epochs", "batch", "learn", "hold", "weights")
 )
 @shared
 @click.pass_context
-def train(context: click.Context, out: Path, recipe: str, books: tuple[Path, ...], **options: Any) -> None:
+def train(context: click.Context, /, out: Path, recipe: str, books: tuple[Path, ...], **options: Any) -> None:
     """Train an encoder on your own books, and say whether it is better than the shipped one.
 
     DIR/encoder.onnx is the result, for `--model`.
@@ -153,9 +154,8 @@ def _article(books: tuple[Path, ...], out: Path, settings: Settings, options: di
 
     if settings.model:
         raise click.UsageError("--recipe article begins with ImageNet weights, not with --model")
-    recipe = article.ArticleRecipe()
     given = {name: options[name] for name in ("epochs", "batch", "learn", "hold") if options[name]}
-    trained = article.run(books, out, article.with_options(recipe, **given), weights=options["weights"])
+    trained = article.run(books, out, replace(article.ArticleRecipe(), **given), weights=options["weights"])
     terminal.say(
         f"{trained.model}: {trained.top1:.1%} of {trained.pages:,} pages of held-out books come first"
         f" for an augmented view of themselves (the article: 85 % of 2,309)"

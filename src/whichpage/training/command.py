@@ -69,7 +69,7 @@ def train(context: click.Context, /, out: Path, recipe: str, books: tuple[Path, 
         if options[name]:
             other = "article" if recipe == "whichpage" else "whichpage"
             raise click.UsageError(f"--{name} is of --recipe {other}", ctx=context)
-    _prepare(settings)
+    _prepare(settings, extra="article" if recipe == "article" else "train")
     if recipe == "article":
         _article(books, out, settings, options)
     else:
@@ -85,21 +85,21 @@ def train(context: click.Context, /, out: Path, recipe: str, books: tuple[Path, 
 @click.pass_context
 def simulate(context: click.Context, books: tuple[Path, ...], out: Path, count: int, seed: int) -> None:
     """Draw a contact sheet of simulated photos: what the models are trained on."""
-    _prepare(context.ensure_object(Settings))
+    _prepare(context.ensure_object(Settings), extra="train")
     with needs_extra("train"):
         from whichpage.training import contact_sheet
     contact_sheet.draw(books, count=count, seed=seed).save(out)
     terminal.say(f"{out}")
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings, *, extra: str) -> None:
     # Threads that spin while they wait for each other cost more than they save where cores are shared;
     # it has to be said before PyTorch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.WARNING, format="whichpage: %(message)s")
     quiet = sys.stderr.isatty() and not settings.verbose
     logging.getLogger("whichpage.training").setLevel(logging.WARNING if quiet else logging.INFO)
-    with needs_extra("train"):
+    with needs_extra(extra):
         from whichpage.training import runs
     runs.keep_freed_memory()
 

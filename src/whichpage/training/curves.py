@@ -32,18 +32,18 @@ def draw(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], *, along
     Args:
         log: the CSV.
         picture: the file to write.
-        panels: the columns of each panel under its title; columns without values are left out.
+        panels: the columns of each panel under its title; what has no values is left out.
         along: what the log's first column counts.
     """
-    points = read_log(log)
-    figure, axes = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.5), squeeze=False)
-    for axis, (title, names) in zip(axes[0], panels.items(), strict=True):
+    points = {name: values for name, values in read_log(log).items() if values}
+    drawn = {title: [n for n in names if n in points] for title, names in panels.items()}
+    drawn = {title: names for title, names in drawn.items() if names}
+    figure, axes = plt.subplots(1, len(drawn), figsize=(5 * len(drawn), 3.5), squeeze=False)
+    for axis, (title, names) in zip(axes[0], drawn.items(), strict=True):
         for name in names:
-            if points.get(name):
-                at, values = zip(*points[name], strict=True)
-                axis.plot(at, values, label=name, marker="o" if len(at) < 30 else None, markersize=3)
-        if axis.lines:
-            axis.legend(frameon=False)
+            at, values = zip(*points[name], strict=True)
+            axis.plot(at, values, label=name, marker="o" if len(at) < 30 else None, markersize=3)
+        axis.legend(frameon=False)
         axis.set_title(title)
         axis.set_xlabel(along)
         axis.spines[["top", "right"]].set_visible(False)

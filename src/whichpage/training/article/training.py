@@ -158,7 +158,7 @@ def _trainer(out: Path, recipe: ArticleRecipe) -> lightning.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     return lightning.Trainer(
         max_epochs=recipe.epochs,
-        check_val_every_n_epoch=recipe.every,
+        check_val_every_n_epoch=min(recipe.every, recipe.epochs),
         num_sanity_val_steps=0,
         accelerator=runs.device().type,
         devices=1,

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from books import make_pdf
+from PIL import Image
 
 from whichpage.errors import TrainingError
+from whichpage.pictures import captioned
 from whichpage.training import contact_sheet
 
 
@@ -16,12 +18,12 @@ def test_same_numbers_same_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(contact_sheet, "PARTS", ("shadows", "noise"))
     monkeypatch.setattr(contact_sheet, "_PHOTO", (160, 120))
     captions: list[str] = []
-    captioned = contact_sheet.captioned
-    monkeypatch.setattr(
-        contact_sheet,
-        "captioned",
-        lambda image, *text: captions.append("".join(text)) or captioned(image, *text),
-    )
+
+    def remembered(image: Image.Image, *text: str) -> Image.Image:
+        captions.append("".join(text))
+        return captioned(image, *text)
+
+    monkeypatch.setattr(contact_sheet, "captioned", remembered)
     make_pdf(tmp_path / "books" / "a.pdf", 3)
     make_pdf(tmp_path / "books" / "b.pdf", 1, blank=[1])
     sheets = [

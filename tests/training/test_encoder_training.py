@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from whichpage.training import encoder_training
 from whichpage.training.encoder_training import (
+    AROUND,
     Batches,
     EncoderRecipe,
     cut_by_frame,
@@ -22,6 +25,7 @@ from whichpage.training.encoder_training import (
 from whichpage.training.losses import info_nce, soft_sign
 from whichpage.training.network import PageEncoder
 from whichpage.training.pages import PageCache
+from whichpage.training.parts import PARTS
 
 RECIPE = EncoderRecipe(steps=4, batch=8, same_book=4, bfloat16=False)
 
@@ -184,3 +188,81 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
         torch.testing.assert_close(ended["model"][name], value)
     train(cache, RECIPE, tmp_path)
     assert steps == []  # nothing is left to do
+
+
+def test_groups_may_be_left_out_and_few_books_repeat_no_page(cache: PageCache) -> None:
+    """Four groups of eight from three books of twelve meet; a page met twice would be its own negative."""
+    for recipe in (replace(RECIPE, batch=36, same_book=8), replace(RECIPE, same_book=0)):
+        batches = Batches(cache, recipe, split="train", seed=7)
+        asked: list[np.ndarray] = []
+        batches.pairs = asked.append  # type: ignore[method-assign,assignment,unused-ignore]
+        for _ in range(20):
+            batches.draw()
+        assert all(len(set(rows.tolist())) == len(rows) for rows in asked)
+        assert min(map(len, asked)) == recipe.batch
+    spread = [len({row // 12 for row in rows[:4].tolist()}) for rows in asked]
+    assert np.mean(spread) > 1.5  # no longer neighbours
+
+
+def test_training_photos_lack_what_the_recipe_goes_without(cache: PageCache) -> None:
+    rows = np.array([3, 17, 30])
+    plain = replace(RECIPE, without=(*PARTS, *AROUND))
+    clean, photo, seen = Batches(cache, plain, split="train", seed=4).pairs(rows)
+    pages = torch.nn.functional.interpolate(cache.read(rows), size=(320, 224), mode="area") * 255
+    torch.testing.assert_close(clean, pages)
+    assert seen.tolist() == [[1.0] * 3] * 3
+    simulator = Batches(cache, plain, split="train", seed=4).simulator.options
+    assert {getattr(simulator, part) for part in PARTS} == {0.0}
+    for k in range(3):
+        both = torch.stack([photo[k].flatten(), pages[k].flatten()])
+        assert float(torch.corrcoef(both)[0, 1]) > 0.85
+    harder = Batches(cache, RECIPE, split="train", seed=4).pairs(rows)[1]
+    apart = [float((one - pages).abs().mean()) for one in (photo, harder)]
+    assert apart[0] < apart[1]
+
+
+def test_validation_photos_have_every_part(cache: PageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes: list[EncoderRecipe] = []
+    batches = encoder_training.Batches
+
+    def remembered(cache: PageCache, recipe: EncoderRecipe, **rest: Any) -> Batches:
+        recipes.append(recipe)
+        return batches(cache, recipe, **rest)
+
+    monkeypatch.setattr(encoder_training, "Batches", remembered)
+    model = PageEncoder()
+    validate(model, cache, replace(RECIPE, without=("jpeg", "frame")), pages=2)
+    assert [recipe.without for recipe in recipes] == [()]
+
+
+def test_everything_is_drawn_on_the_device_that_is_named(cache: PageCache) -> None:
+    """What names no device would be made on `meta` here, and could not meet the rest: nor on a GPU."""
+    batches = Batches(cache, RECIPE, split="train", seed=8)
+    batch = batches.draw()
+    model = PageEncoder()
+    with torch.device("meta"):
+        tensors = batches.pairs(np.array([1, 20]))
+        loss, _ = step_loss(model, batch, RECIPE)
+    assert {tensor.device.type for tensor in (*tensors, loss)} == {"cpu"}
+
+
+def test_new_run_begins_with_the_weights_it_is_given(
+    cache: PageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = PageEncoder().state_dict()
+    seen: list[Tensor] = []
+    loss_of_a_step = encoder_training.step_loss
+
+    def watched(model: PageEncoder, *rest: object) -> tuple[Tensor, float]:
+        seen.append(model.state_dict()["stem.0.weight"].clone())
+        return loss_of_a_step(model, *rest)  # type: ignore[arg-type,unused-ignore]
+
+    monkeypatch.setattr(encoder_training, "step_loss", watched)
+    told: list[int] = []
+    train(cache, replace(RECIPE, steps=1), tmp_path, start=start, progress=told.append)
+    torch.testing.assert_close(seen[0], start["stem.0.weight"])
+    assert told == [0, 1]
+    other = PageEncoder().state_dict()
+    train(cache, replace(RECIPE, steps=2), tmp_path, start=other, progress=told.append)
+    assert told == [0, 1, 1, 2]
+    assert not torch.equal(seen[1], other["stem.0.weight"])  # it went on from its checkpoint

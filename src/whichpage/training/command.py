@@ -20,9 +20,7 @@ from whichpage.settings import Settings, shared
 if TYPE_CHECKING:
     from whichpage.training.own_books import OwnBooks
 
-_BOOKS = click.argument(
-    "books", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="BOOKS..."
-)
+_BOOKS = click.argument("books", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="BOOKS...")
 # Which options belong to one recipe alone.
 _OF_WHICHPAGE = ("steps", "pages", "scratch")
 _OF_ARTICLE = ("epochs", "batch", "learn", "hold", "weights")

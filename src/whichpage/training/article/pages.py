@@ -66,8 +66,13 @@ def convert(paths: Sequence[Path], out: Path) -> list[Book]:
 
 
 def _pdfs(paths: Sequence[Path]) -> list[Path]:
-    found = (one.path for one in scan(paths) if not isinstance(one, SourceError))
-    return [path for path in found if path.is_file() and kind_of(path) == "pdf"]
+    pdfs = []
+    for found in scan(paths):
+        if isinstance(found, SourceError):
+            logger.warning("%s", found)
+        elif found.path.is_file() and kind_of(found.path) == "pdf":
+            pdfs.append(found.path)
+    return pdfs
 
 
 def _pages(pdf: Path, out: Path) -> tuple[Path, ...]:

@@ -3,8 +3,9 @@
 Text repeats its letters, so matching local features and counting RANSAC inliers says little. Instead
 the photo, rectified by the page finder, is laid over the candidate and brought to fit it, coarse to
 fine: at each of three levels blocks of the page look for themselves nearby, and a smooth warp is
-fitted to where they were found (affine, then quadratic, then cubic, which follows curled paper).
-What counts in the end is how well the blocks correlate where that one warp puts them.
+fitted to where they were found: affine, then quadratic, then cubic, which follows curled paper, then a
+membrane, which follows creases as far as neighbouring blocks agree on them. What counts in the end is
+how well the blocks correlate where that one warp puts them.
 """
 
 from __future__ import annotations
@@ -139,41 +140,88 @@ def _halved(full: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class _Level:
-    """One level of the alignment: block grid (rows, columns), reach in its pixels, and the warp's degree."""
+    """One level of the alignment.
+
+    scale: how much smaller than `PAGE_SIZE` it works.
+    grid: blocks, rows and columns, of an upright page.
+    reach: how far blocks look for themselves, rows and columns, in the level's pixels.
+    degree: of the polynomial that is fitted; 0 for the membrane.
+    """
 
     scale: int
     grid: tuple[int, int]
     reach: tuple[int, int]
     degree: int
 
+    def lying(self) -> _Level:
+        """The same for a landscape page."""
+        return _Level(self.scale, self.grid[::-1], self.reach[::-1], self.degree)
+
 
 _COARSE = _Level(4, (3, 2), (16, 12), 1)
 _FINER = (
-    (0, _Level(2, (6, 4), (12, 9), 2)),
-    (0, _Level(2, (8, 5), (6, 6), 3)),
-    (1, _Level(1, (10, 7), (6, 6), 3)),
+    _Level(2, (6, 4), (12, 9), 2),
+    _Level(2, (8, 5), (6, 6), 3),
+    _Level(1, (10, 7), (6, 6), 3),
+    _Level(1, (10, 7), (6, 6), 0),
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Polynomial:
+    """A displacement that is a polynomial of the place on the page.
+
+    degree: its degree; coefficients: (K, 2), of the `basis`, in pixels of the full level; size: the page's.
+    """
+
+    degree: int
+    coefficients: NDArray[np.float64]
+    size: tuple[int, int]
+
+    def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(basis(points, size=self.size, degree=self.degree) @ self.coefficients)
+
+
+@dataclass(frozen=True, eq=False)
+class Membrane:
+    """A displacement given at the middles of blocks, bilinear between them.
+
+    nodes: (rows, columns, 2), in pixels of the full level; size: the page's.
+    """
+
+    nodes: NDArray[np.float64]
+    size: tuple[int, int]
+
+    def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        rows, columns = self.nodes.shape[:2]
+        x = np.clip((points[:, 0] + 0.5) / self.size[1] * columns - 0.5, 0, columns - 1)
+        y = np.clip((points[:, 1] + 0.5) / self.size[0] * rows - 0.5, 0, rows - 1)
+        left, top = np.minimum(x.astype(int), columns - 2), np.minimum(y.astype(int), rows - 2)
+        right, low = (x - left)[:, None], (y - top)[:, None]
+        above = self.nodes[top, left] * (1 - right) + self.nodes[top, left + 1] * right
+        below = self.nodes[top + 1, left] * (1 - right) + self.nodes[top + 1, left + 1] * right
+        return np.asarray(above * (1 - low) + below * low)
+
+
 class Warp:
-    """Page point -> sheet point, in pixels of the full level: polynomial displacements, one after another."""
+    """Page point -> sheet point, in pixels of the full level: displacements, one after another."""
 
     def __init__(self, size: tuple[int, int], margin: tuple[int, int]) -> None:
         self._size = size
         self._margin = np.array(margin[::-1], np.float64)
-        self._stages: tuple[tuple[int, NDArray[np.float64]], ...] = ()
+        self._stages: tuple[Polynomial | Membrane, ...] = ()
 
-    def then(self, degree: int, coefficients: NDArray[np.float64]) -> Warp:
+    def then(self, displacement: Polynomial | Membrane) -> Warp:
         """A new warp with one more, finer displacement."""
         warp = Warp(self._size, (0, 0))
         warp._margin = self._margin
-        warp._stages = (*self._stages, (degree, coefficients))
+        warp._stages = (*self._stages, displacement)
         return warp
 
     def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) page points -> (N, 2) sheet points."""
-        for degree, coefficients in reversed(self._stages):
-            points = points + basis(points, size=self._size, degree=degree) @ coefficients
+        for displacement in reversed(self._stages):
+            points = points + displacement(points)
         return points + self._margin
 
     def dense(self, scale: int) -> NDArray[np.float32]:
@@ -200,7 +248,7 @@ def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
     """The first level: how well the page fits, and the affine warp that makes it fit best."""
     h, w = page.size
     margin = MARGIN if h >= w else MARGIN[::-1]
-    level = _COARSE if h >= w else _Level(4, _COARSE.grid[::-1], _COARSE.reach[::-1], 1)
+    level = _COARSE if h >= w else _COARSE.lying()
     blocks = _blocks(page.quarter, level)
     weights = _weights(page.quarter, on.seen, blocks, offset=(margin[0] // 4, margin[1] // 4))
     maps = [_correlate(on.quarter, page.quarter, block, level.reach) for block in blocks]
@@ -209,36 +257,41 @@ def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
     start = np.unravel_index(int(np.argmax(votes)), maps[0].shape)
     shifts, peaks = _peaks(maps, level.reach, around=(int(start[0]), int(start[1])), radius=3)
     warp = Warp((h, w), margin)
-    return _mean(peaks, weights), warp.then(1, _fit(blocks, shifts, peaks * weights, level, (h, w)))
+    return _mean(peaks, weights), warp.then(_fit(blocks, shifts, peaks * weights, level, (h, w)))
 
 
 def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
-    """The two finer levels, from the coarse level's warp on."""
+    """The finer levels, from the coarse level's warp on."""
     h, w = page.size
-    turned = h < w
-    seen = on.seen
-    for k, level in _FINER:
-        level = _Level(level.scale, level.grid[::-1], level.reach[::-1], level.degree) if turned else level
+    for level in _FINER:
+        level = level.lying() if h < w else level
+        view, picture = on.levels[level.scale == 1], page.levels[level.scale == 1]
         dense = warp.dense(level.scale)
         margin = level.reach
         moved = np.asarray(
             cv2.copyMakeBorder(
-                cv2.remap(on.levels[k], dense[..., 0], dense[..., 1], cv2.INTER_LINEAR),
+                cv2.remap(view, dense[..., 0], dense[..., 1], cv2.INTER_LINEAR),
                 *(margin[0], margin[0], margin[1], margin[1]),
                 cv2.BORDER_CONSTANT,
             ),
             np.float32,
         )
         quarter = warp.dense(4)
-        visible = np.asarray(cv2.remap(seen, quarter[..., 0], quarter[..., 1], cv2.INTER_LINEAR), np.float32)
-        blocks = _blocks(page.levels[k], level)
-        weights = _weights(page.levels[k], visible, blocks, offset=(0, 0), scale=4 // level.scale)
-        maps = [_correlate(moved, page.levels[k], block, level.reach) for block in blocks]
+        visible = np.asarray(
+            cv2.remap(on.seen, quarter[..., 0], quarter[..., 1], cv2.INTER_LINEAR), np.float32
+        )
+        blocks = _blocks(picture, level)
+        weights = _weights(picture, visible, blocks, offset=(0, 0), scale=4 // level.scale)
+        maps = [_correlate(moved, picture, block, level.reach) for block in blocks]
         shifts, peaks = _peaks(maps, level.reach)
-        coefficients = _fit(blocks, shifts, np.maximum(peaks, 0) ** 2 * weights, level, (h, w))
-        warp = warp.then(level.degree, coefficients)
-    centres = np.array([[x + bw / 2, y + bh / 2] for y, x, bh, bw in blocks])
-    fitted = basis(centres, size=(h, w), degree=level.degree) @ coefficients
+        say = np.maximum(peaks, 0) ** 2 * weights
+        if level.degree:
+            displacement: Polynomial | Membrane = _fit(blocks, shifts, say, level, (h, w))
+        else:
+            displacement = _stretch(shifts, say, level, (h, w))
+        warp = warp.then(displacement)
+    centres = np.array([[x + bw / 2 - 0.5, y + bh / 2 - 0.5] for y, x, bh, bw in blocks])
+    fitted = displacement(centres)
     values = np.array([_value(m, shift, level.reach) for m, shift in zip(maps, fitted, strict=True)])
     total = float(weights.sum())
     off = np.linalg.norm(shifts - fitted, axis=1)[weights > 0.3]
@@ -399,8 +452,8 @@ def _fit(
     size: tuple[int, int],
     *,
     rounds: int = 4,
-) -> NDArray[np.float64]:
-    """Displacement polynomial (K, 2), in pixels of the full level, by reweighted least squares.
+) -> Polynomial:
+    """The displacement that explains the blocks' shifts, by reweighted least squares.
 
     Blocks that stray from the fit lose their say (Geman-McClure weights); high powers are held back by
     a ridge, so that pages with little print are not bent at will.
@@ -417,7 +470,40 @@ def _fit(
         coefficients = np.asarray(np.linalg.solve(normal, design.T @ (target * say[:, None])))
         error = np.linalg.norm(target - design @ coefficients, axis=1)
         say = np.maximum(weights, 1e-6) / (1 + (error / (1.5 * level.scale)) ** 2) ** 2
-    return coefficients
+    return Polynomial(level.degree, coefficients, size)
+
+
+def _stretch(
+    shifts: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    level: _Level,
+    size: tuple[int, int],
+    *,
+    stiffness: float = 0.05,
+    rounds: int = 3,
+) -> Membrane:
+    """The membrane that explains the blocks' shifts as far as neighbours do not contradict each other.
+
+    Minimises sum w |d - shift|^2 + stiffness * sum over neighbours |d - d'|^2, again with blocks that
+    stray losing their say. On a wrong page blocks match weakly and anywhere: the membrane stays flat.
+    """
+    rows, columns = level.grid
+    number = np.arange(rows * columns).reshape(rows, columns)
+    first = np.concatenate([number[:, :-1].ravel(), number[:-1].ravel()])
+    second = np.concatenate([number[:, 1:].ravel(), number[1:].ravel()])
+    tension = np.zeros((rows * columns, rows * columns))
+    np.add.at(tension, (first, first), stiffness)
+    np.add.at(tension, (second, second), stiffness)
+    np.add.at(tension, (first, second), -stiffness)
+    np.add.at(tension, (second, first), -stiffness)
+    target = shifts * level.scale
+    say = weights
+    nodes = np.zeros_like(target)
+    for _ in range(rounds):
+        nodes = np.asarray(np.linalg.solve(tension + np.diag(say + 1e-3), target * say[:, None]), np.float64)
+        error = np.linalg.norm(target - nodes, axis=1)
+        say = weights / (1 + (error / (2 * level.scale)) ** 2) ** 2
+    return Membrane(nodes.reshape(rows, columns, 2), size)
 
 
 def _value(m: NDArray[np.float32], shift: NDArray[np.float64], reach: tuple[int, int]) -> float:

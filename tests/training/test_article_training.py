@@ -79,8 +79,7 @@ def test_run_is_gone_on_with_and_its_model_finds(
     first = torch.load(out / "last.ckpt", weights_only=False)
     trained = run([books], out, SMALL, weights=None)
     last = torch.load(out / "last.ckpt", weights_only=False)
-    assert (first["epoch"], last["epoch"]) == (0, 1)
-    assert last["global_step"] == 2 * first["global_step"] == 4
+    assert (first["global_step"], last["global_step"]) == (2, 4)
     rows = [row.split(",") for row in (out / "log.csv").read_text().splitlines()]
     assert rows[0] == ["epoch", "loss", "top1"]
     assert [row[0] for row in rows[1:]] == ["1", "2"]

@@ -22,7 +22,7 @@ from whichpage.training.encoder_training import (
     train,
     validate,
 )
-from whichpage.training.losses import info_nce, soft_sign
+from whichpage.training.losses import CrossBatchMemory, info_nce, soft_sign
 from whichpage.training.network import PageEncoder
 from whichpage.training.pages import PageCache
 from whichpage.training.parts import PARTS
@@ -70,10 +70,9 @@ def test_nothing_is_cut_at_probability_0() -> None:
 
 def test_batches_are_half_neighbours_of_a_book(cache: PageCache) -> None:
     batches = Batches(cache, RECIPE, split="train", seed=3)
-    asked: list[np.ndarray] = []
-    batches.pairs = asked.append  # type: ignore[method-assign,assignment,unused-ignore]
-    for _ in range(50):
-        batches.draw()
+    nothing = torch.zeros(8)
+    batches.pairs = lambda rows: (nothing, nothing, nothing)  # type: ignore[method-assign,assignment,unused-ignore]
+    asked = [batches.draw()[3].numpy() for _ in range(50)]
     for rows in asked:
         assert len(set(rows.tolist())) == len(rows) == 8
         assert np.diff(rows[:4]).tolist() == [1, 1, 1]
@@ -117,8 +116,9 @@ def test_step_loss_weighs_views_by_what_is_seen() -> None:
     vectors = torch.randn(8, 3, 256, generator=generator)
     vectors[4:] = vectors[:4] + 1.5 * torch.randn(4, 3, 256, generator=generator)
     seen = torch.tensor([[1.0, 1.0, 1.0], [0.5, 0.9, 0.0], [0.7, 1.0, 0.4], [1.0, 1.0, 1.0]])
-    images = torch.zeros(4, 1, 320, 224)
-    loss, top1 = step_loss(Told(vectors), (images, images, seen), RECIPE)  # type: ignore[arg-type,unused-ignore]
+    images, pages = torch.zeros(4, 1, 320, 224), torch.arange(4)
+    batch, memory = (images, images, seen, pages), CrossBatchMemory(4)
+    loss, top1 = step_loss(Told(vectors), batch, RECIPE, memory)  # type: ignore[arg-type,unused-ignore]
     expected = 0.0
     for view, weight in enumerate((1.0, 0.5, 0.5)):
         soft = soft_sign(vectors[:, view], sharpness=1.5)
@@ -127,9 +127,15 @@ def test_step_loss_weighs_views_by_what_is_seen() -> None:
         expected += sum(p * s * weight for p, s in zip(pairs, shares, strict=True)) / 4
     assert float(loss) == pytest.approx(expected, rel=1e-4)
     assert top1 == 1.0
+    kept = memory.others(torch.tensor([2]), view=1)
+    assert kept is not None
+    torch.testing.assert_close(kept[0], soft_sign(vectors[:4, 1], sharpness=1.5))
+    assert kept[1].tolist() == [[True, True, False, True]]
     swapped = torch.cat([vectors[:4], vectors[[5, 4, 6, 7]]])
-    _, top1 = step_loss(Told(swapped), (images, images, seen), RECIPE)  # type: ignore[arg-type,unused-ignore]
+    again, top1 = step_loss(Told(swapped), batch, RECIPE, memory)  # type: ignore[arg-type,unused-ignore]
     assert top1 == 0.5
+    afresh, _ = step_loss(Told(swapped), batch, RECIPE, CrossBatchMemory(4))  # type: ignore[arg-type,unused-ignore]
+    assert float(again) > float(afresh)  # what is remembered is one more thing to be told apart from
 
 
 def test_validation_counts_the_pages_found(cache: PageCache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,10 +245,11 @@ def test_everything_is_drawn_on_the_device_that_is_named(cache: PageCache) -> No
     """What names no device would be made on `meta` here, and could not meet the rest: nor on a GPU."""
     batches = Batches(cache, RECIPE, split="train", seed=8)
     batch = batches.draw()
-    model = PageEncoder()
+    model, memory = PageEncoder(), CrossBatchMemory(12)
+    step_loss(model, batch, RECIPE, memory)
     with torch.device("meta"):
         tensors = batches.pairs(np.array([1, 20]))
-        loss, _ = step_loss(model, batch, RECIPE)
+        loss, _ = step_loss(model, batch, RECIPE, memory)
     assert {tensor.device.type for tensor in (*tensors, loss)} == {"cpu"}
 
 

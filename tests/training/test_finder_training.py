@@ -40,6 +40,38 @@ def test_cameras_see_sound_pages() -> None:
     assert 0.3 < float(areas.median()) < 0.9
 
 
+@pytest.mark.parametrize("frame", [(0.75, 1.0), (1.0, 0.5625)])
+def test_cameras_show_pages_in_their_shape(frame: tuple[float, float]) -> None:
+    """Seen by a pinhole camera, a page has its own shape again once focal length and tilt are undone."""
+    count = 60
+    widths = torch.linspace(0.6, 1.7, count)
+    corners = camera_corners(
+        count,
+        generator=torch.Generator().manual_seed(2),
+        second_look=torch.zeros(count, dtype=torch.bool),
+        widths=widths,
+        frames=torch.tensor([frame]).expand(count, 2),
+    )
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    errors = []
+    for quad, width in zip(corners.numpy(), widths.tolist(), strict=True):
+        seen = ((quad - 0.5) * np.array(frame)).astype(np.float32)
+        plane = cv2.getPerspectiveTransform(unit, seen)
+        best = 9.0
+        for focal in np.linspace(0.65, 1.2, 23):
+            u, v = (np.diag([1, 1, focal]) @ plane)[:, :2].T
+            length = abs(np.linalg.norm(u) / np.linalg.norm(v) / width - 1)
+            best = min(best, max(length, abs(u @ v) / np.linalg.norm(u) / np.linalg.norm(v)))
+        errors.append(best)
+    assert max(errors) < 0.06
+
+
+def test_some_cameras_see_a_part_of_a_page_only() -> None:
+    corners = camera_corners(300, generator=torch.Generator().manual_seed(4))
+    beyond = ((corners < -0.1) | (corners > 1.1)).any(2).any(1)
+    assert 0.25 < float(beyond.float().mean()) < 0.7
+
+
 def test_second_looks_are_upright_and_nearly_fill_the_look() -> None:
     second = torch.tensor([True, False]).repeat(200)
     corners = camera_corners(400, generator=torch.Generator().manual_seed(1), second_look=second)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from whichpage.training.losses import info_nce, soft_sign
+from whichpage.training.losses import CrossBatchMemory, info_nce, soft_sign
 
 
 def test_soft_sign_is_tanh_at_unit_length() -> None:
@@ -47,3 +47,44 @@ def test_info_nce_falls_as_pairs_agree() -> None:
     mixed = info_nce(one_hot, one_hot.roll(1, 0), temperature=0.1)
     assert float(agree.max()) < 1e-3
     assert float(mixed.min()) > 9.9
+
+
+def test_further_negatives_count_for_the_anchors_alone() -> None:
+    generator = torch.Generator().manual_seed(2)
+    anchors, positives, others = (
+        torch.nn.functional.normalize(torch.randn(n, 6, generator=generator), dim=1) for n in (3, 3, 4)
+    )
+    counts = torch.tensor([[True, True, False, True], [False] * 4, [True] * 4])
+    found = info_nce(anchors, positives, temperature=0.2, others=(others, counts))
+    for i in range(3):
+        own = math.exp(float(anchors[i] @ positives[i]) / 0.2)
+        forth = sum(math.exp(float(anchors[i] @ p) / 0.2) for p in positives)
+        forth += sum(
+            math.exp(float(anchors[i] @ o) / 0.2) for o, c in zip(others, counts[i], strict=True) if c
+        )
+        back = sum(math.exp(float(a @ positives[i]) / 0.2) for a in anchors)
+        expected = -(math.log(own / forth) + math.log(own / back)) / 2
+        assert float(found[i]) == pytest.approx(expected, rel=1e-4)
+    plain = info_nce(anchors, positives, temperature=0.2)
+    assert float(found[1]) == pytest.approx(float(plain[1]), rel=1e-5)
+    assert float(found[2]) > float(plain[2])
+
+
+def test_memory_holds_the_last_pages_and_never_a_page_against_itself() -> None:
+    memory = CrossBatchMemory(5)
+    assert memory.others(torch.tensor([1]), view=0) is None
+    vectors = torch.randn(3, 2, 4, requires_grad=True)
+    memory.remember(vectors, torch.tensor([1, 2, 3]))
+    memory.remember(vectors + 1, torch.tensor([4, 1, 5]))
+    others = memory.others(torch.tensor([1, 9]), view=1)
+    assert others is not None
+    kept, counts = others
+    assert not kept.requires_grad
+    torch.testing.assert_close(kept, torch.cat([vectors[1:, 1], vectors[:, 1] + 1]))
+    assert counts.tolist() == [[True, True, True, False, True], [True] * 5]
+
+
+def test_memory_of_nothing_remembers_nothing() -> None:
+    memory = CrossBatchMemory(0)
+    memory.remember(torch.randn(3, 2, 4), torch.tensor([1, 2, 3]))
+    assert memory.others(torch.tensor([1]), view=0) is None

@@ -10,7 +10,7 @@ import pytest
 from books import make_pdf
 
 from whichpage.training import pages
-from whichpage.training.pages import CACHE_SIZE, PageCache, build, build_vertical, split_of
+from whichpage.training.pages import CACHE_SIZE, PageCache, build, build_forms, build_vertical, split_of
 
 
 def test_split_is_by_name_and_for_good() -> None:
@@ -91,3 +91,20 @@ def test_vertical_books_are_drawn_for_both_splits(tmp_path: Path, monkeypatch: p
         ("train", "vertical-2", 1),
         ("train", "vertical-2", 2),
     )
+
+
+def test_forms_are_drawn_for_both_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib
+
+    monkeypatch.setattr(pages, "SHEETS_A_FIRM", 3)
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    fonts = [(folder / "DejaVuSans.ttf", folder / "DejaVuSans-Bold.ttf")]
+    assert build_forms(fonts, tmp_path, firms=2) == 6
+    cache = PageCache.open(tmp_path)
+    assert cache.index == tuple(
+        (split, name, number)
+        for split, name in (("val", "form-0"), ("train", "form-1"))
+        for number in (1, 2, 3)
+    )
+    ink = 1 - cache.read(np.arange(6)).mean((1, 2, 3))
+    assert 0.005 < float(ink.min()) < float(ink.max()) < 0.2

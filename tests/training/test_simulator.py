@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -231,3 +232,38 @@ def test_marks_are_ink_and_the_same_for_a_seed() -> None:
     assert 0 <= float(bank.min()) < float(bank.max()) <= 1
     shares = (bank > 0.15).float().mean((1, 2, 3))
     assert 0 < float(shares.max()) < 0.4
+
+
+def test_folds_bend_the_sheet_and_leave_its_corners() -> None:
+    """Straight lines stay straight between folds, so three points of one facet stay in line; corners stay."""
+    options = replace(OFF, folds=1.0, fold_slope=0.1)
+    dice = simulator._Dice(6, torch.Generator().manual_seed(7), torch.device("cpu"))
+    v, u = torch.meshgrid(torch.linspace(0, 1, 41), torch.linspace(0, 1, 31), indexing="ij")
+    u, v = u.expand(6, 41, 31), v.expand(6, 41, 31)
+    new_u, new_v, shade = PhotoSimulator(options)._crease(u, v, dice)
+    moved = torch.stack([new_u - u, new_v - v], 1)
+    for row, column in ((0, 0), (0, 30), (40, 0), (40, 30)):
+        assert float(moved[:, :, row, column].abs().max()) < 1e-5
+    assert float(moved.abs().amax()) > 0.005
+    # The second difference of a piecewise linear field (less what keeps the corners) is nil but at folds.
+    bend = (moved[:, :, 2:] - 2 * moved[:, :, 1:-1] + moved[:, :, :-2]).abs().amax(1)
+    assert float((bend < 1e-3).float().mean()) > 0.85
+    assert float(shade.abs().max()) > 0.05
+
+
+def test_without_folds_and_crumples_the_sheet_is_flat() -> None:
+    dice = simulator._Dice(2, torch.Generator().manual_seed(7), torch.device("cpu"))
+    u = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(1))
+    new_u, new_v, shade = PhotoSimulator(OFF)._crease(u, u, dice)
+    assert torch.equal(new_u, u)
+    assert torch.equal(new_v, u)
+    assert float(shade.abs().max()) == 0
+
+
+def test_crumples_move_print_and_shade_it() -> None:
+    corners = frame(*SIZE)
+    flat = drawn(OFF, corners).images
+    crumpled = drawn(replace(OFF, crumple=1.0, crumple_size=0.03), corners).images
+    assert alike(flat[1, 0], crumpled[1, 0]) < 0.9
+    light = (crumpled.mean((1, 2, 3)) / flat.mean((1, 2, 3)) - 1).abs()
+    assert float(light.max()) < 0.2

@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from whichpage.training import runs
-from whichpage.training.losses import info_nce, soft_sign
+from whichpage.training.losses import CrossBatchMemory, info_nce, soft_sign
 from whichpage.training.marks import mark_bank
 from whichpage.training.network import PageEncoder
 from whichpage.training.pages import PageCache
@@ -50,6 +50,7 @@ class EncoderRecipe:
     temperature: float = 0.07
     sharpness: float = 1.5
     part_weight: float = 0.5
+    memory: int = 2048  # clean pages of past batches that are negatives as well
     bits: int = CODE_BITS
     layout: bool = True  # False averages the last feature map away; see `PageEncoder`
     without: tuple[str, ...] = ()  # parts that the training photos lack: `SimulatorOptions`' or `AROUND`'s
@@ -131,8 +132,8 @@ class Batches:
         options = replace(RECTIFIED, **{part: 0.0 for part in recipe.without if part not in AROUND})
         self.simulator = PhotoSimulator(options, marks=mark_bank(64).to(device))
 
-    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """clean (B, 1, 320, 224), photo (B, 1, 320, 224), both 0..255, and the (B, V) share seen."""
+    def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """clean (B, 1, 320, 224), photo (B, 1, 320, 224), both 0..255, (B, V) share seen, (B,) pages."""
         group = self.recipe.same_book
         chosen: list[int] = []
         while group and len(chosen) < self.recipe.batch // 2:
@@ -141,8 +142,8 @@ class Batches:
             chosen += list(book[start : start + group])
         rest = self.rng.choice(self.rows, min(2 * self.recipe.batch, len(self.rows)), replace=False)
         # Of few books, groups may be drawn twice; a page that is there twice would be its own negative.
-        chosen = list(dict.fromkeys([*chosen, *rest]))
-        return self.pairs(np.array(chosen[: self.recipe.batch]))
+        rows = np.array(list(dict.fromkeys([*chosen, *rest]))[: self.recipe.batch])
+        return *self.pairs(rows), torch.from_numpy(rows).to(self.generator.device)
 
     def pairs(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """The pairs of the given rows of the cache."""
@@ -185,17 +186,20 @@ class _Stream(IterableDataset):
     def __init__(self, cache: PageCache, recipe: EncoderRecipe, *, seed: int, device: torch.device) -> None:
         self.batches = Batches(cache, recipe, split="train", seed=seed, device=device)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         torch.set_num_threads(1)
         while True:
             yield self.batches.draw()
 
 
 def step_loss(
-    model: PageEncoder, batch: tuple[Tensor, Tensor, Tensor], recipe: EncoderRecipe
+    model: PageEncoder,
+    batch: tuple[Tensor, Tensor, Tensor, Tensor],
+    recipe: EncoderRecipe,
+    memory: CrossBatchMemory,
 ) -> tuple[Tensor, float]:
-    """The loss of one batch, and its top-1 by cosine of the whole-page view."""
-    clean, photo, seen = batch
+    """The loss of one batch, and its top-1 by cosine of the whole-page view; the memory takes the pages."""
+    clean, photo, seen, pages = batch
     images = torch.cat([clean, photo]).contiguous(memory_format=torch.channels_last)
     with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=recipe.bfloat16):
         vectors = model(images)
@@ -204,8 +208,10 @@ def step_loss(
     total = torch.zeros((), device=images.device)
     for k, view in enumerate(VIEWS):
         weight = seen[:, k].clamp(min=0.05) * (1.0 if view == "page" else recipe.part_weight)
-        pair = info_nce(anchors[:, k], positives[:, k], temperature=recipe.temperature)
+        others = memory.others(pages, view=k)
+        pair = info_nce(anchors[:, k], positives[:, k], temperature=recipe.temperature, others=others)
         total = total + (pair * weight).mean()
+    memory.remember(positives, pages)
     hits = (anchors[:, 0] @ positives[:, 0].T).argmax(1).cpu() == torch.arange(len(clean))
     return total, hits.float().mean().item()
 
@@ -292,11 +298,12 @@ def train(
         DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2) if device == _CPU else stream
     )
     model.train()
+    memory = CrossBatchMemory(recipe.memory)
     if progress:
         progress(first)
     started, losses, hits = time.perf_counter(), [], []
     for step in range(first + 1, recipe.steps + 1):
-        loss, top1 = step_loss(model, next(batches), recipe)
+        loss, top1 = step_loss(model, next(batches), recipe, memory)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

@@ -43,12 +43,27 @@ class FinderRecipe:
     seed: int = 1
 
 
-def camera_corners(count: int, *, generator: Generator, second_look: Tensor | None = None) -> Tensor:
+def camera_corners(
+    count: int,
+    *,
+    generator: Generator,
+    second_look: Tensor | None = None,
+    widths: Tensor | None = None,
+    frames: Tensor | None = None,
+) -> Tensor:
     """Corners of pages as cameras see them, (count, 4, 2) in units of the photo's sides, page order.
 
-    A pinhole camera looks at a page of random shape, tilted up to 40 degrees; some pages fill more
-    than the frame, some lie at any angle. Where `second_look` (count,) is true they are upright crops
-    instead, as the finder's second look gets them; by default three in ten.
+    A pinhole camera with the focal length of a phone's looks at a page, tilted up to 40 degrees; some
+    photos hold a part of the page only, some pages lie at any angle.
+
+    Args:
+        count: number of pages.
+        generator: source of all randomness.
+        second_look: (count,) bool, which are upright crops instead, as the finder's second look gets them;
+            by default three in ten.
+        widths: (count,) float, width for height of each page; by default of random pages.
+        frames: (count, 2) float, width and height of each photo, the longer one 1; by default as cameras
+            and people who crop make them.
     """
 
     def uniform(low: float, high: float) -> Tensor:
@@ -57,51 +72,59 @@ def camera_corners(count: int, *, generator: Generator, second_look: Tensor | No
     def normal() -> Tensor:
         return torch.randn(count, generator=generator)
 
+    def point(x: Tensor, y: Tensor) -> Tensor:
+        return torch.stack([x, y], -1).unsqueeze(1)
+
+    def chance(probability: float) -> Tensor:
+        return uniform(0, 1) < probability
+
     if second_look is None:
-        second_look = uniform(0, 1) < 0.3
-    portrait = uniform(0, 1) < 0.85
-    width = torch.where(portrait, uniform(0.62, 0.82), uniform(1.2, 1.8))
+        second_look = chance(0.3)
+    if widths is None:
+        widths = torch.where(chance(0.88), uniform(0.62, 0.82), uniform(1.2, 1.8))
     unit = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
-    flat = unit * torch.stack([width, torch.ones(count)], -1).unsqueeze(1) / width.clamp(min=1).view(-1, 1, 1)
+    # The page's longer side is the unit of length.
+    page = torch.stack([widths, torch.ones(count)], -1) / widths.clamp(min=1).unsqueeze(-1)
+    if frames is None:
+        common = [[0.75, 1.0], [0.75, 1.0], [0.75, 1.0], [1.0, 0.75], [1.0, 0.75], [1.0, 1.0], [0.5625, 1.0]]
+        frames = torch.tensor(common)[torch.randint(len(common), (count,), generator=generator)]
     kind = uniform(0, 1)
     quarter = torch.randint(4, (count,), generator=generator) * (math.pi / 2)
     turn = torch.where(
-        kind < 0.55, 0.15 * normal(), torch.where(kind < 0.8, quarter + 0.15 * normal(), uniform(0, 6.3))
+        kind < 0.55, 0.12 * normal(), torch.where(kind < 0.8, quarter + 0.12 * normal(), uniform(0, 6.3))
     )
     turn = torch.where(second_look, 0.05 * normal(), turn)
-    tilt = uniform(0, 0.7) * torch.where(second_look, 0.2, 1.0)
-    azimuth = uniform(0, 2 * math.pi)
-    scale = torch.exp(normal() * 0.3) * 0.8
-    shift = 0.13 * torch.stack([normal(), normal()], -1)
+    near, spread = chance(0.35) & ~second_look, chance(0.35) & ~second_look
+    size = torch.exp(0.25 * normal()) * 0.8 * torch.where(near, uniform(1.2, 2.6), 1.0)
+    size = size * torch.where(spread, 0.75, 1.0)
+    focal = uniform(0.65, 1.2)
+    distance = focal / size
+    # Where the camera looks, on the page: near its middle, or anywhere on it, or at the gutter.
+    aim = point(normal(), normal()) * 0.12 / size.clamp(min=0.6).view(-1, 1, 1)
+    aim = torch.where(near.view(-1, 1, 1), point(uniform(-0.42, 0.42), uniform(-0.42, 0.42)), aim)
+    gutter = torch.where(chance(0.5), 0.5, -0.5) * (spread & ~near)
+    flat = (unit - point(gutter, torch.zeros(count))) * page.unsqueeze(1) - aim * page.unsqueeze(1)
 
-    x, y = flat[..., 0], flat[..., 1]
     cos, sin = torch.cos(turn).unsqueeze(1), torch.sin(turn).unsqueeze(1)
-    x, y = x * cos - y * sin, x * sin + y * cos
-    along = x * torch.cos(azimuth).unsqueeze(1) + y * torch.sin(azimuth).unsqueeze(1)
-    distance = 1 + along * torch.sin(tilt).unsqueeze(1) * uniform(0.4, 1.0).unsqueeze(1)
-    shrink = (1 - torch.cos(tilt)).unsqueeze(1) * along
-    x = (x - shrink * torch.cos(azimuth).unsqueeze(1)) / distance
-    y = (y - shrink * torch.sin(azimuth).unsqueeze(1)) / distance
-    photo_shape = torch.tensor([0.75, 1.0, 4 / 3])[torch.randint(3, (count,), generator=generator)].unsqueeze(
-        1
-    )
-    squeezed = torch.stack([x / photo_shape.clamp(max=1), y * photo_shape.clamp(min=1)], -1)
-    squeezed = squeezed * scale.view(-1, 1, 1)
+    x, y = flat[..., 0] * cos - flat[..., 1] * sin, flat[..., 0] * sin + flat[..., 1] * cos
+    azimuth = uniform(0, 2 * math.pi)
+    away = torch.stack([torch.cos(azimuth), torch.sin(azimuth)], -1)
+    along = x * away[:, :1] + y * away[:, 1:]
+    tilt = uniform(0, 0.7) * torch.where(second_look, 0.2, 1.0)
+    # The whole page stays before the camera.
+    most = 0.65 * distance / along.abs().amax(1).clamp(min=0.1)
+    tilt = torch.minimum(tilt, torch.asin(most.clamp(max=0.7))).unsqueeze(1)
+    depth = distance.unsqueeze(1) + along * torch.sin(tilt)
+    shrink = (1 - torch.cos(tilt)) * along
+    x, y = x - shrink * away[:, :1], y - shrink * away[:, 1:]
+    seen = torch.stack([x, y], -1) * (focal.unsqueeze(1) / depth).unsqueeze(-1)
+    corners = seen / frames.unsqueeze(1) + 0.5
     # The second look squeezes any page to about the same upright rectangle.
-    upright = squeezed / (squeezed.amax(1, keepdim=True) - squeezed.amin(1, keepdim=True)).clamp(min=1e-3)
+    upright = (seen - seen.mean(1, keepdim=True)) / (seen.amax(1, keepdim=True) - seen.amin(1, keepdim=True))
     upright = upright * (0.72 + 0.08 * torch.stack([normal(), normal()], -1).unsqueeze(1))
     upright = upright + 0.025 * torch.randn((count, 4, 2), generator=generator)
-    # Some are so near that the frame holds a part of the page only.
-    near = (uniform(0, 1) < 0.3).view(-1, 1, 1)
-    aside = torch.stack([uniform(-0.4, 0.4), uniform(-0.4, 0.4)], -1).unsqueeze(1)
-    squeezed = torch.where(near, squeezed * uniform(1.4, 2.4).view(-1, 1, 1) + aside, squeezed)
-    # Spreads are held so that the gutter, not the page, is in the middle, and from further away.
-    spread = (uniform(0, 1) < 0.35).view(-1, 1, 1)
-    across = (squeezed[:, 1:2] - squeezed[:, :1] + squeezed[:, 2:3] - squeezed[:, 3:]) / 2
-    half = torch.where(uniform(0, 1) < 0.5, 0.5, -0.5).view(-1, 1, 1)
-    squeezed = torch.where(spread, 0.7 * (squeezed + half * across), squeezed)
-    corners = torch.where(second_look.view(-1, 1, 1), upright, squeezed)
-    return corners + 0.5 + shift.unsqueeze(1) * torch.where(second_look, 0.4, 1.0).view(-1, 1, 1)
+    upright = upright + 0.5 + 0.052 * point(normal(), normal())
+    return torch.where(second_look.view(-1, 1, 1), upright, corners)
 
 
 class PhotoPool:

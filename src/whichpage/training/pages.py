@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whichpage.training.forms import Firm
 from whichpage.training.synthetic import VerticalBook
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 CACHE_SIZE = (480, 336)  # (H, W): 1.5 times what the encoder sees, all pages squeezed to one shape
 PAGES_A_BOOK = 48
 PAGES_A_SYNTHETIC_BOOK = 40
+SHEETS_A_FIRM = 24
 
 
 def split_of(book: str) -> str:
@@ -107,6 +109,24 @@ def build_vertical(fonts: list[Path], out: Path, *, books: int = 100) -> int:
     return len(index)
 
 
+def build_forms(fonts: list[tuple[Path, Path]], out: Path, *, firms: int = 120) -> int:
+    """Draws synthetic forms, one cache folder; returns the number of pages.
+
+    fonts: regular and bold of each family.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    shape = (firms * SHEETS_A_FIRM, *CACHE_SIZE)
+    cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, shape)
+    index: list[tuple[str, str, int]] = []
+    for seed in range(firms):
+        firm = Firm(fonts[seed % len(fonts)], seed=seed, size=CACHE_SIZE)
+        for number in range(1, SHEETS_A_FIRM + 1):
+            cache[len(index)] = firm.page(number)
+            index.append(("val" if seed % 5 == 0 else "train", f"form-{seed}", number))
+    (out / "index.json").write_text(json.dumps(index))
+    return len(index)
+
+
 def _jobs(books: Path, leave_out: frozenset[str]) -> Iterator[tuple[Path, list[int]]]:
     seen = {hashlib.sha256((books / name).read_bytes()).hexdigest() for name in leave_out}
     for path in sorted(books.rglob("*.pdf")):
@@ -149,10 +169,20 @@ def main() -> None:
     parser.add_argument(
         "--vertical-fonts", type=Path, nargs="*", help="also draw OUT/vertical with these fonts"
     )
+    parser.add_argument(
+        "--form-fonts",
+        type=Path,
+        nargs="*",
+        help="also draw OUT/forms, fonts as regular bold regular bold ...",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     names = arguments.leave_out.read_text().split("\n") if arguments.leave_out else []
     logger.info("%d pages", build(arguments.books, arguments.out, leave_out=frozenset(filter(None, names))))
+    if arguments.form_fonts:
+        regular, bold = arguments.form_fonts[::2], arguments.form_fonts[1::2]
+        pairs = list(zip(regular, bold, strict=True))
+        logger.info("%d pages", build_forms(pairs, arguments.out / "forms"))
     if arguments.vertical_fonts:
         logger.info("%d pages", build_vertical(arguments.vertical_fonts, arguments.out / "vertical"))
 

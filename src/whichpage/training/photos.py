@@ -46,26 +46,36 @@ def visible_share(corners: Tensor, size: tuple[int, int]) -> float:
     return float(shared / max(cv2.contourArea(quad), 1))
 
 
-def draw_corners(generator: torch.Generator, size: tuple[int, int], *, least_visible: float) -> Tensor:
-    """(4, 2) pixel corners of a page at least `least_visible` of which is in the frame."""
+def draw_corners(
+    generator: torch.Generator, size: tuple[int, int], *, width: float, visible: tuple[float, float]
+) -> Tensor:
+    """(4, 2) pixel corners of a page of which a share within `visible` is in the frame.
+
+    width: the page's width for its height.
+    """
     h, w = size
+    fixed = {
+        "second_look": torch.zeros(1, dtype=torch.bool),
+        "widths": torch.tensor([width]),
+        "frames": torch.tensor([[w, h]]) / max(w, h),
+    }
     while True:
-        corners = camera_corners(1, generator=generator)[0] * torch.tensor([w, h])
+        corners = camera_corners(1, generator=generator, **fixed)[0] * torch.tensor([w, h])
         side = (corners[1] - corners[0]).norm()
         convex = cv2.isContourConvex(corners.numpy().astype(np.float32))
-        if convex and side > 0.3 * min(w, h) and visible_share(corners, size) >= least_visible:
+        if convex and side > 0.3 * min(w, h) and visible[0] <= visible_share(corners, size) <= visible[1]:
             return corners
 
 
 def simulate(
-    path: Path, number: int, other: int, *, seed: int, marks: Tensor
+    path: Path, number: int, other: int, *, seed: int, marks: Tensor, visible: tuple[float, float] = (0.35, 1)
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """One photo of a page: (H, W, 3) uint8 RGB, its true (4, 2) corners, and "whole" or "partial"."""
     generator = torch.Generator().manual_seed(seed)
     size = (1600, 1200) if seed % 3 else (1200, 1600)
     page = render_page(path, number)
     beside = torch.nn.functional.interpolate(render_page(path, other), size=page.shape[2:], mode="area")
-    corners = draw_corners(generator, size, least_visible=0.55)
+    corners = draw_corners(generator, size, width=page.shape[3] / page.shape[2], visible=visible)
     assert homographies(corners[None]).isfinite().all()
     drawn = PhotoSimulator(FULL_SIZE, marks=marks)(
         page, beside, corners[None], size=size, generator=generator, channels=3
@@ -84,6 +94,9 @@ def main() -> None:
     parser.add_argument("--split", choices=["train", "val"], default="val")
     parser.add_argument("--leave-out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--visible", type=float, nargs=2, default=(0.35, 1.0), help="least and most of a page that is shown"
+    )
     arguments = parser.parse_args()
     left_out = set(arguments.leave_out.read_text().split("\n")) if arguments.leave_out else set()
     names = (path.relative_to(arguments.books).as_posix() for path in sorted(arguments.books.rglob("*.pdf")))
@@ -101,7 +114,14 @@ def main() -> None:
             number = dice.randint(1, pages)
             seed = arguments.seed * 1_000_003 + k
             other = min(number + 1, pages)
-            pixels, corners, stratum = simulate(arguments.books / name, number, other, seed=seed, marks=marks)
+            pixels, corners, stratum = simulate(
+                arguments.books / name,
+                number,
+                other,
+                seed=seed,
+                marks=marks,
+                visible=tuple(arguments.visible),
+            )
             cv2.imwrite(
                 str(arguments.out / f"{k:04}.jpg"),
                 pixels[..., ::-1],

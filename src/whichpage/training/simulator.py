@@ -24,7 +24,9 @@ class SimulatorOptions:
     curl: float = 0.6
     curl_height: float = 0.07
     crumple: float = 0.4
-    crumple_size: float = 0.008
+    crumple_size: float = 0.012
+    folds: float = 0.3
+    fold_slope: float = 0.03
     trim: float = 0.5
     trim_size: float = 0.05
     marks: float = 0.35
@@ -132,6 +134,7 @@ class PhotoSimulator:
         side = torch.where(draw.uniform(-1, 1) > 0, 1.0, -1.0)
         spread = draw.chance(o.neighbour)
         u, v = self._bend(u, v, draw, side)
+        u, v, facets = self._crease(u, v, draw)
 
         on_page = front & (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
         beside = torch.where(side > 0, (u > 1) & (u < 2), (u < 0) & (u > -1))
@@ -148,14 +151,14 @@ class PhotoSimulator:
 
         looks_at_paper = (on_page | on_neighbour).unsqueeze(1).float()
         scene = torch.where(looks_at_paper > 0, paper, self._desk(pages, size, channels, draw, u, v))
-        scene = scene * self._light(size, draw)
+        scene = scene * (1 + facets.unsqueeze(1) * looks_at_paper) * self._light(size, draw)
         scene = self._fingers(scene, draw)
         scene = self._camera(scene, draw)
         page, neighbour = (mask.unsqueeze(1).float() for mask in (on_page, on_neighbour))
         return SimulatedPhotos(scene, page, neighbour, side.view(-1))
 
     def _bend(self, u: Tensor, v: Tensor, draw: _Dice, side: Tensor) -> tuple[Tensor, Tensor]:
-        """Curls the sheet along its binding and crumples it; the corners stay where they are."""
+        """Curls the sheet along its binding; the corners stay where they are."""
         o = self.options
         folded = torch.where(u < 0, -u, torch.where(u > 1, 2 - u, u)).clamp(0, 1)
         skew = draw.uniform(0.4, 2.2)
@@ -164,9 +167,43 @@ class PhotoSimulator:
         bow, stretch, squeeze = draw.normal() * 0.5, draw.uniform(-1, 1), draw.uniform(-0.5, 0.5)
         new_v = v + height * arch * (bow + stretch * (v - 0.5))
         new_u = u + height * squeeze * torch.sin(2 * math.pi * folded) * 0.5
-        cell = F.interpolate(draw.noise(2, 7, 7), size=u.shape[1:], mode="bicubic", align_corners=True)
-        cell = cell * (o.crumple_size * draw.chance(o.crumple) * draw.uniform(0, 1)).unsqueeze(1)
-        return new_u + cell[:, 0], new_v + cell[:, 1]
+        return new_u, new_v
+
+    def _crease(self, u: Tensor, v: Tensor, draw: _Dice) -> tuple[Tensor, Tensor, Tensor]:
+        """Crumples and folds the sheet, and how its facets catch the light: u, v and shade, (B, H, W) each.
+
+        Across a fold the paper tilts: what lies beyond it moves the further the further away it is. A
+        page finder lays its corners on the corners of the sheet, so those stay.
+        """
+        o = self.options
+        move, shade = torch.zeros_like(u).unsqueeze(1).repeat(1, 2, 1, 1), torch.zeros_like(u)
+        crumpled = draw.chance(o.crumple) * draw.uniform(0, 1)
+        for cells, share in ((7, 1.0), (15, 0.5)):
+            field = F.interpolate(draw.noise(3, cells, cells), size=u.shape[1:], mode="bilinear")
+            move = move + field[:, :2] * (o.crumple_size * share * crumpled).unsqueeze(1)
+            shade = shade + field[:, 2] * 0.12 * crumpled
+        corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], device=u.device)
+        folded = draw.chance(o.folds)
+        for _ in range(4):
+            here = folded * draw.chance(0.6)
+            # Most folds lie square to the sheet.
+            angle = torch.randint(2, (len(u), 1, 1), generator=draw.generator, device=u.device) * (
+                math.pi / 2
+            )
+            angle = angle + draw.normal() * torch.where(draw.chance(0.6) > 0, 0.03, 0.8)
+            cos, sin, at = torch.cos(angle), torch.sin(angle), draw.uniform(0.1, 0.9)
+            lean = draw.noise(2, 1, 1) * o.fold_slope * here.unsqueeze(1)
+            beyond = ((u - 0.5) * cos + (v - 0.5) * sin + 0.5 - at).clamp(-1, 1)
+            fixed = (
+                (corners[:, 0] - 0.5) * cos[:, 0] + (corners[:, 1] - 0.5) * sin[:, 0] + 0.5 - at[:, 0]
+            ).abs()
+            a, b, c, d = (fixed[:, k].view(-1, 1, 1) for k in range(4))
+            flat = (a * (1 - u) + b * u) * (1 - v) + (d * (1 - u) + c * u) * v
+            move = move + lean * (beyond.abs() - flat).unsqueeze(1)
+            side = torch.sigmoid(beyond / 0.006)
+            line = torch.exp(-((beyond / draw.uniform(0.003, 0.012)) ** 2))
+            shade = shade + here * (draw.normal() * 0.12 * (side - 0.5) + draw.normal() * 0.15 * line)
+        return u + move[:, 0], v + move[:, 1], shade.clamp(-0.6, 0.6)
 
     def _print(
         self,
@@ -243,11 +280,11 @@ class PhotoSimulator:
             turn = draw.uniform(0, 2 * math.pi)
             ramp = xs * torch.cos(turn) + ys * torch.sin(turn) - draw.uniform(-0.8, 0.8)
             edge = torch.sigmoid(ramp / draw.uniform(0.01, 0.4))
-            light = light * (1 - edge * draw.uniform(0, 0.6) * draw.chance(self.options.shadows)).unsqueeze(1)
+            light = light * (1 - edge * draw.uniform(0, 0.7) * draw.chance(self.options.shadows)).unsqueeze(1)
         radius = ((xs - draw.uniform(-1, 1)) / draw.uniform(0.2, 1)) ** 2
         radius = radius + ((ys - draw.uniform(-1, 1)) / draw.uniform(0.2, 1)) ** 2
         blob = torch.sigmoid((1 - radius) / draw.uniform(0.02, 0.5))
-        light = light * (1 - blob * draw.uniform(0, 0.6) * draw.chance(self.options.shadows / 2)).unsqueeze(1)
+        light = light * (1 - blob * draw.uniform(0, 0.7) * draw.chance(self.options.shadows / 2)).unsqueeze(1)
         return light.clamp(0.1, 2)
 
     def _fingers(self, scene: Tensor, draw: _Dice) -> Tensor:

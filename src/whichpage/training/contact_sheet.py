@@ -90,7 +90,7 @@ def _tensor(grey: np.ndarray) -> Tensor:
 
 def _photo(one: _Chosen, generator: Generator, marks: Tensor) -> Image.Image:
     size = _PHOTO if torch.rand(1, generator=generator) < 0.7 else _PHOTO[::-1]
-    corners = draw_corners(generator, size, least_visible=0.4)
+    corners = draw_corners(generator, size, width=_PAGE[1] / _PAGE[0], visible=(0.4, 1.0))
     drawn = PhotoSimulator(_OPTIONS, marks=marks)(
         one.page, one.beside, corners[None], size=size, generator=generator, channels=3
     )

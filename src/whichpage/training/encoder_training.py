@@ -212,7 +212,8 @@ def step_loss(
         pair = info_nce(anchors[:, k], positives[:, k], temperature=recipe.temperature, others=others)
         total = total + (pair * weight).mean()
     memory.remember(positives, pages)
-    hits = (anchors[:, 0] @ positives[:, 0].T).argmax(1).cpu() == torch.arange(len(clean))
+    nearest = (anchors[:, 0] @ positives[:, 0].T).argmax(1)
+    hits = nearest == torch.arange(len(clean), device=images.device)
     return total, hits.float().mean().item()
 
 

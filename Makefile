@@ -32,6 +32,7 @@ test: lint
 	$(BIN)/pytest -q
 
 test-training: $(TRAIN)/.ready
+	@command -v pdftoppm >/dev/null || { echo "the tests of the article's recipe need pdftoppm (Debian: apt-get install poppler-utils)" >&2; exit 1; }
 	$(TRAIN)/bin/pytest -q tests/training
 
 test-bench: $(BENCH)/.ready
@@ -45,7 +46,7 @@ lint: $(VENV)/.dev
 lock: $(UV)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev --constraint requirements/runtime.txt -o requirements/dev.txt
-	$(LOCK) pyproject.toml --extra train --constraint requirements/dev.txt -o requirements/train.txt
+	$(LOCK) pyproject.toml --extra train --extra article --constraint requirements/dev.txt -o requirements/train.txt
 	$(LOCK) pyproject.toml --extra bench --constraint requirements/dev.txt -o requirements/bench.txt
 	echo hatchling editables | tr ' ' '\n' | $(LOCK) - -o requirements/build.txt
 	echo uv | $(LOCK) - -o requirements/uv.txt

@@ -1,7 +1,7 @@
-"""Writes the smallest ONNX file there is: one that returns its input, by any names and shapes.
+"""Writes small ONNX files: one that returns its input, by any names and shapes, and an encoder of one view.
 
 The package `onnx` is for training alone; a file this small is a few fields of protobuf by hand
-(onnx.proto3: ModelProto, GraphProto, NodeProto, ValueInfoProto).
+(onnx.proto3: ModelProto, GraphProto, NodeProto, AttributeProto, ValueInfoProto).
 """
 
 from __future__ import annotations
@@ -14,16 +14,44 @@ Shape = Sequence[int | str]
 
 def write_identity(path: Path, shape: Shape, *, source: str = "grey", result: str = "vectors") -> Path:
     """Writes a model that maps a float tensor of `shape` (names are free sizes) to itself."""
-    node = _text(1, source) + _text(2, result) + _text(4, "Identity")
-    graph = (
-        _field(1, node)
-        + _text(2, "g")
-        + _field(11, _value(source, shape))
-        + _field(12, _value(result, shape))
+    return _write(path, [_node("Identity", source, result)], _value(source, shape), _value(result, shape))
+
+
+def write_one_view(path: Path, *, height: int, width: int) -> Path:
+    """Writes an encoder of the page alone: the means of 16 x 16 cells, less the page's mean.
+
+    height, width: of the images it reads, multiples of 16.
+    """
+    cell = [height // 16, width // 16]
+    nodes = [
+        _node("ReduceMean", "grey", "mean", axes=[1, 2, 3], keepdims=1),
+        _node("Sub", "grey", "mean", "ink"),
+        _node("AveragePool", "ink", "cells", kernel_shape=cell, strides=cell),
+        _node("Flatten", "cells", "flat", axis=1),
+        _node("Unsqueeze", "flat", "vectors", axes=[1]),
+    ]
+    return _write(
+        path, nodes, _value("grey", ("n", 1, height, width)), _value("vectors", ("n", 1, 256)), opset=11
     )
-    opset = _text(1, "") + _number(2, 17)
-    path.write_bytes(_number(1, 8) + _field(7, graph) + _field(8, opset))
+
+
+def _write(path: Path, nodes: Sequence[bytes], source: bytes, result: bytes, *, opset: int = 17) -> Path:
+    graph = b"".join(_field(1, node) for node in nodes) + _text(2, "g")
+    graph += _field(11, source) + _field(12, result)
+    path.write_bytes(_number(1, 8) + _field(7, graph) + _field(8, _text(1, "") + _number(2, opset)))
     return path
+
+
+def _node(kind: str, *names: str, **attributes: int | Sequence[int]) -> bytes:
+    """names: the inputs, then the one output."""
+    node = b"".join(_text(1, name) for name in names[:-1]) + _text(2, names[-1]) + _text(4, kind)
+    for name, value in attributes.items():
+        if isinstance(value, int):
+            content = _number(3, value) + _number(20, 2)  # of type INT
+        else:
+            content = b"".join(_number(8, one) for one in value) + _number(20, 7)  # of type INTS
+        node += _field(5, _text(1, name) + content)
+    return node
 
 
 def _value(name: str, shape: Shape) -> bytes:
@@ -42,7 +70,7 @@ def _text(number: int, content: str) -> bytes:
 
 
 def _number(number: int, value: int) -> bytes:
-    return bytes([number << 3]) + _varint(value)
+    return _varint(number << 3) + _varint(value)
 
 
 def _varint(value: int) -> bytes:

@@ -260,6 +260,31 @@ def test_check_names_what_is_wrong(tmp_path: Path, catalog: Catalog, adder: Adde
     )
 
 
+def test_codes_may_be_of_the_page_alone(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a")
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [PageRow(n, bytes([n] * 32), JPEG) for n in (1, 2)])
+    adder.finish(work.book, book)
+    _, bits = catalog.codes()
+    assert bits.shape == (2, 1, 32)
+    assert [page.ravel().tolist() for page in bits] == [[1] * 32, [2] * 32]
+    assert catalog.check().problems == ()
+
+
+def test_codes_of_two_kinds_are_damage(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    index(adder, content(tmp_path / "a.pdf", "a"))
+    with catalog.database.transaction() as connection:
+        connection.execute("UPDATE page SET codes = ? WHERE id = 2", (bytes(32),))
+    with pytest.raises(LibraryError, match="is damaged: codes of wrong lengths"):
+        catalog.codes()
+    assert catalog.check().damage == ("1 pages have a code of the wrong length",)
+    with catalog.database.transaction() as connection:
+        connection.execute("UPDATE page SET codes = x'00'")
+    with pytest.raises(LibraryError, match="is damaged"):
+        catalog.codes()
+
+
 def test_other_model_is_said_and_renewed(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
     adder.use_model()
     a = content(tmp_path / "a.pdf", "a")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from books import TINY_MODEL
 from drawn import text_page
-from onnx_file import write_identity
+from onnx_file import write_identity, write_one_view
 
 from whichpage.encoder import SHIPPED_ENCODER, Encoder, model_id, pack
 from whichpage.errors import ModelError
@@ -121,12 +121,29 @@ def test_file_that_is_no_model(kind: str, tmp_path: Path) -> None:
         Encoder.load(tmp_path / "bad.onnx")
 
 
-@pytest.mark.parametrize("shape", [("n", 1, 320, 224), ("n", 3, 256), ("n", 1, 224, 320)])
+@pytest.mark.parametrize(
+    "shape", [("n", 1, 320, 224), ("n", 3, 256), ("n", 1, 224, 320), ("n", 1, "h", "w"), ("n", 1, 4096, 256)]
+)
 def test_model_of_other_shapes(shape: tuple[int | str, ...], tmp_path: Path) -> None:
     """A model that returns its input can never map (N, 1, 320, 224) to (N, 3, 256)."""
     path = write_identity(tmp_path / "other.onnx", shape)
     with pytest.raises(ModelError, match="is not a whichpage encoder: it maps"):
         Encoder.load(path)
+
+
+def test_encoder_may_have_another_size_and_the_page_alone(tiny: Encoder, tmp_path: Path) -> None:
+    """Half as large, its cells are the same parts of the page: so are its numbers, but for rounding."""
+    small = Encoder.load(write_one_view(tmp_path / "one.onnx", height=160, width=112))
+    assert (small.size, small.views) == ((160, 112), ("page",))
+    assert (tiny.size, tiny.views) == ((320, 224), ("page", "upper", "lower"))
+    pages = [np.random.RandomState(k).randint(0, 256, (32, 28)).astype(np.uint8) for k in range(20)]
+    pages = [page.repeat(30, 0).repeat(24, 1) for page in pages]
+    one, all_views = small.encode(pages), tiny.encode(pages)
+    assert (one.bits.shape, one.vectors.shape) == ((20, 1, 32), (20, 1, 256))
+    np.testing.assert_allclose(one.vectors[:, 0], all_views.vectors[:, 0], atol=2)
+    assert float(np.abs(one.vectors).max()) > 50
+    np.testing.assert_array_equal(one.bits, pack(one.vectors))
+    assert small.encode([]).bits.shape == (0, 1, 32)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from drawn import corner_errors, photo_of, text_page
+from onnx_file import write_one_view
 
 from whichpage import verify
 from whichpage.encoder import Encoder
@@ -108,6 +109,14 @@ def test_right_page_is_found(page: int, finder: Finder, shelf: Shelf) -> None:
     assert (first.source, first.page) == (BOOK, page)
     assert first.confidence >= verify.ACCEPTED
     assert corner_errors(first.quad, CORNERS).max() < 0.015
+
+
+def test_encoder_of_one_view_finds_too(page_finder: PageFinder, shelf: Shelf, tmp_path: Path) -> None:
+    encoder = Encoder.load(write_one_view(tmp_path / "one.onnx", height=160, width=112))
+    ids = np.arange(ID + 1, ID + 1 + len(shelf.drawn), dtype=np.int64)
+    index = FlatIndex(ids, encoder.encode(shelf.drawn).bits)
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions())
+    assert verified(ask(finder, photo_of([(shelf.drawn[4], CORNERS)], curl=0.02))) == [5]
 
 
 @pytest.mark.parametrize("turn", [1, 2, 3])

@@ -60,8 +60,16 @@ def test_core_imports_point_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
 def test_core_knows_no_training(path: Path) -> None:
-    banned = {"torch", "matplotlib", "onnx", "whichpage.training", "whichpage.benchmark"}
+    banned = {"torch", "torchvision", "pytorch_lightning", "pdf2image", "matplotlib", "onnx"}
+    banned |= {"whichpage.training", "whichpage.benchmark"}
     assert not {name for name in imported(path) if any((name + ".").startswith(b + ".") for b in banned)}
+
+
+def test_command_of_the_training_loads_without_its_extra() -> None:
+    """Its options must be known where PyTorch is not installed; what it runs is imported when it runs."""
+    program = "import sys; from whichpage.training.command import train; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"torch", "onnx", "matplotlib", "numpy"} & set(done.stdout.split())
 
 
 def test_imports_are_seen() -> None:

@@ -45,6 +45,17 @@ def asymmetric(vectors: NDArray[np.float32], bits: NDArray[np.uint8], weights: l
     return 1 - total
 
 
+def test_one_view_is_ranked_by_itself() -> None:
+    pages = random_codes(60, seed=1)
+    query = like(pages, [17], noise=1.5)
+    alone = PageCodes(query.bits[:, :1], query.vectors[:, :1])
+    ids = np.arange(60, dtype=np.int64)
+    found = FlatIndex(ids, pages.bits[:, :1]).search(alone, weights=np.ones((1, 1), np.float32), top=60)
+    of_all = FlatIndex(ids, pages.bits).search(query, weights=np.array([[1, 0, 0]], np.float32), top=60)
+    assert [one.page_id for one in found] == [one.page_id for one in of_all]
+    assert found[0].page_id == 17
+
+
 @pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [1.0, 0.25, 0.5], [0.0, 1.0, 0.0]])
 def test_ranking_is_that_of_a_plain_loop(weights: list[float]) -> None:
     pages = random_codes(60, seed=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from books import TINY_MODEL, contents, image_bytes, make_archive, make_pdf, pdf_bytes
+from onnx_file import write_one_view
 
+from whichpage import sources
 from whichpage.errors import BookNotFound, LibraryNotFound, LibraryOutdated, ModelError
 from whichpage.library import Library, default_path
 
@@ -108,6 +111,27 @@ def test_renewing_makes_the_same_library_anew(books: Path, library: Library, tmp
     assert contents(tmp_path / "library") == before
     with pytest.raises(LibraryOutdated):
         library.add(books)
+
+
+def test_library_of_a_one_view_model(books: Path, library: Library, tmp_path: Path) -> None:
+    """Codes of another length: a library is renewed to them, and answers."""
+    library.add(books)
+    model = write_one_view(tmp_path / "one.onnx", height=160, width=112)
+    with Library.open(tmp_path / "library", model=model) as renewed:
+        assert renewed.add(renew=True).added == 2
+        assert renewed.check().problems == ()
+        assert {len(page[3]) for page in renewed_pages(tmp_path / "library")} == {32}
+        scan = sources.render_colour(books / "a.pdf", 2, long_side=1200)
+        (match, *_) = renewed.find(scan).matches
+        assert (match.source, match.page, match.verified) == (books / "a.pdf", 2, True)
+
+
+def renewed_pages(library: Path) -> list[tuple[object, object, object, bytes]]:
+    """Number, blank, trouble and codes of the pages that have codes."""
+    with sqlite3.connect(library / "library.sqlite") as connection:
+        return connection.execute(
+            "SELECT number, blank, trouble, codes FROM page WHERE codes IS NOT NULL"
+        ).fetchall()
 
 
 def test_model_that_is_missing(books: Path, tmp_path: Path) -> None:

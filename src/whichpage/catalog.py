@@ -22,7 +22,8 @@ from whichpage.errors import BookNotFound, LibraryError, LibraryOutdated, Source
 from whichpage.files import Stamp, absolute, sha256, stamp
 from whichpage.types import CODE_BYTES, VIEWS, Grey, Page
 
-PAGE_CODE_BYTES = len(VIEWS) * CODE_BYTES
+# The codes of a page: of its first view alone or of all, as the encoder gives them; alike in a library.
+_PAGE_CODE_BYTES = (CODE_BYTES, len(VIEWS) * CODE_BYTES)
 
 # A complete book that no file holds any more waits to be recognised elsewhere or swept away.
 _LIVE = "book.complete AND book.id IN (SELECT book FROM file)"
@@ -156,14 +157,20 @@ class Catalog:
         Returns:
             page_ids: (N,) int64, ascending.
             bits: (N, V, 32) uint8, packed codes, a view each.
+
+        Raises:
+            LibraryError: the pages' codes are not all of the same, possible length.
         """
         rows = self.database.query(
             f"SELECT page.id, page.codes FROM page JOIN book ON book.id = page.book"
             f" WHERE {_LIVE} AND page.codes IS NOT NULL ORDER BY page.id"
         )
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        lengths = {len(row[1]) for row in rows} or {_PAGE_CODE_BYTES[-1]}
+        if len(lengths) > 1 or not lengths <= set(_PAGE_CODE_BYTES):
+            raise LibraryError(f"the library at {self.database.folder} is damaged: codes of wrong lengths")
         bits = np.frombuffer(b"".join(row[1] for row in rows), np.uint8)
-        return ids, bits.reshape(len(rows), len(VIEWS), CODE_BYTES)
+        return ids, bits.reshape(len(rows), lengths.pop() // CODE_BYTES, CODE_BYTES)
 
     def pages(self, page_ids: Sequence[int]) -> list[Page]:
         """Where the pages are, in the order asked; a book in several places answers with the first.
@@ -322,7 +329,10 @@ class Catalog:
         for source, pages, count, first, last in self.database.query(short):
             yield f"{_path(source)}: {count} of {pages} pages are there, numbered {first} to {last}"
         checks = {
-            "pages have a code of the wrong length": f"LENGTH(codes) != {PAGE_CODE_BYTES}",
+            "pages have a code of the wrong length": (
+                f"LENGTH(codes) NOT IN {_PAGE_CODE_BYTES}"
+                " OR LENGTH(codes) != (SELECT LENGTH(codes) FROM page WHERE codes IS NOT NULL ORDER BY id)"
+            ),
             "pages lack their thumbnail": "codes IS NOT NULL AND id NOT IN (SELECT page FROM thumbnail)",
             "thumbnails are of blank pages": "codes IS NULL AND id IN (SELECT page FROM thumbnail)",
         }

@@ -36,7 +36,11 @@ _AMISS, _ERROR, _INTERRUPTED = 1, WhichpageError.exit_code, 130
 
 
 # Commands that need an extra live in packages of their own, which nothing else loads.
-_ELSEWHERE = {"bench": "whichpage.benchmark.command:bench"}
+_ELSEWHERE = {
+    "bench": "whichpage.benchmark.command:bench",
+    "simulate": "whichpage.training.command:simulate",
+    "train": "whichpage.training.command:train",
+}
 
 
 @click.group(cls=LazyGroup, elsewhere=_ELSEWHERE, context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,16 +15,28 @@ from whichpage.errors import ModelError
 from whichpage.types import CODE_BITS, ENCODER_HEIGHT, ENCODER_WIDTH, VIEWS, Grey, PageCodes
 
 SHIPPED_ENCODER = Path(__file__).parent / "models" / "encoder.onnx"
-# More images a call than this gain nothing on a CPU and cost memory.
-_BATCH = 8
+# More pixels a call than this gain nothing on a CPU and cost memory: eight pages for the shipped model.
+_PIXELS = 8 * ENCODER_HEIGHT * ENCODER_WIDTH
+# The sides an input may have, and how many numbers of views: the page alone, or all of them.
+_LEAST_SIDE, _LARGEST_SIDE = 32, 2048
+_VIEW_COUNTS = (1, len(VIEWS))
 
 
 class Encoder:
-    """A page encoder; make one with `Encoder.load`."""
+    """A page encoder; make one with `Encoder.load`.
 
-    def __init__(self, session: ort.InferenceSession, model_id: str) -> None:
+    model_id: what a library remembers of it.
+    size: (H, W) of the images it reads.
+    views: the views of a page it gives codes of, the whole page first.
+    """
+
+    def __init__(
+        self, session: ort.InferenceSession, model_id: str, *, size: tuple[int, int], views: tuple[str, ...]
+    ) -> None:
         self._session = session
         self.model_id = model_id
+        self.size = size
+        self.views = views
 
     @classmethod
     def load(cls, path: Path | None = None, *, threads: int = 1) -> Encoder:
@@ -35,22 +47,24 @@ class Encoder:
             threads: cores one call may use.
 
         Raises:
-            ModelError: the file is missing, is no ONNX model, or maps other shapes than
-                (N, 1, 320, 224) -> (N, 3, 256).
+            ModelError: the file is missing, is no ONNX model, or does not map "grey" (N, 1, H, W), levels
+                0..255, to vectors (N, V, 256), V being 1 (the page alone) or 3 (all views). The shipped one
+                reads 320 x 224 pixels and has three views.
         """
         path = path or SHIPPED_ENCODER
         session = open_session(path, threads=threads)
         images, vectors = session.get_inputs()[0], session.get_outputs()[0]
-        maps = (images.name, images.shape[1:], vectors.shape[1:])
-        if maps != ("grey", [1, ENCODER_HEIGHT, ENCODER_WIDTH], [len(VIEWS), CODE_BITS]):
+        if not _is_encoder(images.name, images.shape, vectors.shape):
             raise ModelError(f"{path} is not a whichpage encoder: it maps {images.shape} to {vectors.shape}.")
-        return cls(session, model_id(path))
+        _, _, height, width = images.shape
+        return cls(session, model_id(path), size=(height, width), views=VIEWS[: vectors.shape[1]])
 
     def encode(self, images: Sequence[Grey]) -> PageCodes:
         """Encodes N images of pages, (H, W) uint8 of any sizes, each showing one page from edge to edge."""
-        vectors = [np.empty((0, len(VIEWS), CODE_BITS), np.float32)]
-        for start in range(0, len(images), _BATCH):
-            batch = np.stack([_squeeze(image) for image in images[start : start + _BATCH]])
+        vectors = [np.empty((0, len(self.views), CODE_BITS), np.float32)]
+        count = max(1, _PIXELS // (self.size[0] * self.size[1]))
+        for start in range(0, len(images), count):
+            batch = np.stack([_squeeze(image, self.size) for image in images[start : start + count]])
             vectors.append(self._session.run(None, {"grey": batch[:, None].astype(np.float32)})[0])
         stacked = np.concatenate(vectors)
         return PageCodes(pack(stacked), stacked)
@@ -89,10 +103,16 @@ def model_id(path: Path | None = None) -> str:
         raise ModelError(f"The model file {path} cannot be read: {error.strerror}.") from error
 
 
-def _squeeze(image: Grey) -> Grey:
-    """(H, W) -> (320, 224), whatever the page's shape: layout counts in fractions of the page."""
-    shrinks = image.shape[0] >= ENCODER_HEIGHT and image.shape[1] >= ENCODER_WIDTH
+def _is_encoder(source: str, images: Sequence[object], vectors: Sequence[object]) -> bool:
+    """Whether a model with an input of this name maps (N, 1, H, W) to (N, V, 256)."""
+    if source != "grey" or len(images) != 4 or len(vectors) != 3:
+        return False
+    sides = all(isinstance(side, int) and _LEAST_SIDE <= side <= _LARGEST_SIDE for side in images[2:])
+    return sides and images[1] == 1 and vectors[1] in _VIEW_COUNTS and vectors[2] == CODE_BITS
+
+
+def _squeeze(image: Grey, size: tuple[int, int]) -> Grey:
+    """To the encoder's (H, W), whatever the page's shape: layout counts in fractions of the page."""
+    shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (ENCODER_WIDTH, ENCODER_HEIGHT), interpolation=method).astype(
-        np.uint8, copy=False
-    )
+    return cv2.resize(image, size[::-1], interpolation=method).astype(np.uint8, copy=False)

@@ -64,5 +64,9 @@ class BookNotFound(LibraryError):
     http_status = 404
 
 
+class TrainingError(WhichpageError):
+    """A training cannot be begun, or not gone on with, as asked."""
+
+
 class ModelError(WhichpageError):
     """A model file cannot be loaded or does not fit."""

@@ -26,7 +26,6 @@ from whichpage.index import Index
 from whichpage.pagefinder import PageFinder
 from whichpage.types import (
     VIEW_ROWS,
-    VIEWS,
     Answer,
     Candidate,
     Colour,
@@ -40,8 +39,8 @@ from whichpage.types import (
 
 logger = logging.getLogger(__name__)
 
-# The encoder reads pages at 320 x 224; rectified a little larger, its own scaling smooths them.
-_ENCODED = (400, 280)
+# Rectified so much larger than the encoder reads pages, its own scaling smooths them.
+_LARGER = 1.25
 
 
 class PageStore(Protocol):
@@ -191,10 +190,12 @@ class Finder:
 
     def _encode(self, photo: photos.Photo, quads: list[Quad]) -> tuple[PageCodes, NDArray[np.float32]]:
         images, weights = [], []
+        height, width = self.encoder.size
+        size = (round(height * _LARGER), round(width * _LARGER))
         for quad in quads:
-            grey, seen = photos.rectify(photo, quad, size=_ENCODED)
+            grey, seen = photos.rectify(photo, quad, size=size)
             images.append(grey)
-            weights.append(_view_weights(seen))
+            weights.append(_view_weights(seen, self.encoder.views))
         return self.encoder.encode(images), np.array(weights, np.float32)
 
     def _verify(
@@ -269,11 +270,11 @@ class Finder:
         return matches[: max(top, sum(match.verified for match in matches))]
 
 
-def _view_weights(seen: NDArray[np.bool_]) -> list[float]:
+def _view_weights(seen: NDArray[np.bool_], views: Sequence[str]) -> list[float]:
     """How much each view's code counts: parts of the page that the photo shows only in part count less."""
     rows = seen.shape[0]
     shares = {
         view: float(seen[rows * VIEW_ROWS[view][0] // 10 : rows * VIEW_ROWS[view][1] // 10].mean())
-        for view in VIEWS
+        for view in views
     }
-    return [max(shares[view], 0.02) ** 2 for view in VIEWS]
+    return [max(shares[view], 0.02) ** 2 for view in views]

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage.types import CODE_BITS, VIEWS, Candidate, PageCodes
+from whichpage.types import CODE_BITS, Candidate, PageCodes
 
 
 class Index(Protocol):
@@ -24,7 +24,7 @@ class Index(Protocol):
 
 
 class FlatIndex:
-    """`faiss.IndexBinaryFlat`, one a view of the page (whole, upper, lower).
+    """`faiss.IndexBinaryFlat`, one a view of the page (whole, and with most encoders upper and lower).
 
     The Hamming distance ranks all pages; the nearest of each view are ranked again by the asymmetric
     distance, in which the query keeps its real numbers and only the library's side is rounded to bits
@@ -32,12 +32,12 @@ class FlatIndex:
     """
 
     def __init__(self, page_ids: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
-        """page_ids: (N,) int64; bits: (N, 3, 32) uint8, as the encoder packs them."""
+        """page_ids: (N,) int64; bits: (N, V, 32) uint8, as the encoder packs them."""
         faiss.omp_set_num_threads(1)
         self._page_ids = page_ids
         self._bits = bits
         self._views = []
-        for view in range(len(VIEWS)):
+        for view in range(bits.shape[1]):
             flat = faiss.IndexBinaryFlat(CODE_BITS)
             if len(page_ids):
                 flat.add(np.ascontiguousarray(bits[:, view]))
@@ -53,7 +53,7 @@ class FlatIndex:
 
         Args:
             queries: Q encoded images.
-            weights: (Q, 3) float32, how much each view counts for each query, 0 = leave it out.
+            weights: (Q, V) float32, how much each view counts for each query, 0 = leave it out.
             top: number of candidates.
             shortlist: nearest codes a view that are ranked again.
         """

@@ -138,7 +138,7 @@ def _photo_panel(photo: Photo, matches: Sequence[Match]) -> Image.Image:
         pen.line(corners + corners[:2], fill=_colour(i), width=_LINE, joint="curve")
         # Which corner is the page's own top left, where the page lies turned.
         pen.circle(corners[0], 2 * _LINE, fill=_colour(i))
-    return _captioned(image, "" if matches else NOT_FOUND)
+    return captioned(image, "" if matches else NOT_FOUND)
 
 
 def _fit(pixels: Colour) -> Image.Image:
@@ -154,10 +154,10 @@ def _page_panel(page: Colour | None, match: Match, colour: tuple[int, int, int])
     else:
         image = _fit(page)
     ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, HEIGHT - 1), outline=colour, width=_LINE)
-    return _captioned(image, match.source.name, f"  page {match.page}  {confidence_text(match.confidence)}")
+    return captioned(image, match.source.name, f"  page {match.page}  {confidence_text(match.confidence)}")
 
 
-def _captioned(image: Image.Image, name: str, rest: str = "") -> Image.Image:
+def captioned(image: Image.Image, name: str, rest: str = "") -> Image.Image:
     """The image with a line below; a name that is too long for it loses its middle, `rest` never."""
     panel = Image.new("RGB", (image.width, image.height + _CAPTION), _PAPER)
     panel.paste(image)

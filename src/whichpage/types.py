@@ -13,12 +13,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-# What an encoder reads and writes; a model file states the same in its metadata.
+# What the shipped encoder reads; another may read another size, as its file states.
 ENCODER_HEIGHT = 320
 ENCODER_WIDTH = 224
 CODE_BITS = 256
 CODE_BYTES = CODE_BITS // 8
-# The views of a page that have a code of their own, in the order codes are stored.
+# The views of a page that have a code of their own, in the order codes are stored; an encoder has all of
+# them or the first alone.
 VIEWS = ("page", "upper", "lower")
 # The tenths of the page's height that each view covers.
 VIEW_ROWS = {"page": (0, 10), "upper": (0, 6), "lower": (4, 10)}

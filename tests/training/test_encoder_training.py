@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from whichpage.training import encoder_training
 from whichpage.training.encoder_training import (
+    AROUND,
     Batches,
     EncoderRecipe,
     cut_by_frame,
@@ -22,6 +25,7 @@ from whichpage.training.encoder_training import (
 from whichpage.training.losses import CrossBatchMemory, info_nce, soft_sign
 from whichpage.training.network import PageEncoder
 from whichpage.training.pages import PageCache
+from whichpage.training.parts import PARTS
 
 RECIPE = EncoderRecipe(steps=4, batch=8, same_book=4, bfloat16=False)
 
@@ -190,3 +194,86 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
         torch.testing.assert_close(ended["model"][name], value)
     train(cache, RECIPE, tmp_path)
     assert steps == []  # nothing is left to do
+
+
+def test_groups_may_be_left_out_and_few_books_repeat_no_page(cache: PageCache) -> None:
+    """Four groups of eight from three books of twelve meet; a page met twice would be its own negative."""
+    spread: list[float] = []
+    for recipe in (replace(RECIPE, batch=36, same_book=8), replace(RECIPE, same_book=0)):
+        batches = Batches(cache, recipe, split="train", seed=7)
+        batches.pairs = lambda rows: ()  # type: ignore[method-assign,assignment,return-value,unused-ignore]
+        asked = [batches.draw()[-1].tolist() for _ in range(20)]
+        assert all(len(set(rows)) == len(rows) == recipe.batch for rows in asked)
+        spread.append(float(np.mean([len({row // 12 for row in rows[:4]}) for rows in asked])))
+    assert spread[0] == 1.0
+    assert spread[1] > 1.5  # no longer neighbours
+
+
+def test_training_photos_lack_what_the_recipe_goes_without(cache: PageCache) -> None:
+    rows = np.arange(0, 36, 3)
+    plain = replace(RECIPE, without=(*PARTS, *AROUND))
+    batches = Batches(cache, plain, split="train", seed=4)
+    assert {getattr(batches.simulator.options, part) for part in PARTS} == {0.0}
+    clean, photo, seen = batches.pairs(rows)
+    pages = torch.nn.functional.interpolate(cache.read(rows), size=(320, 224), mode="area") * 255
+    torch.testing.assert_close(clean, pages)
+    assert seen.tolist() == [[1.0] * 3] * 12
+    _, harder, _ = Batches(cache, RECIPE, split="train", seed=4).pairs(rows)
+
+    def alike(photos: Tensor) -> float:
+        """The mean correlation with the pages; light and exposure vary in both."""
+        pairs = (
+            torch.stack([one.flatten(), page.flatten()]) for one, page in zip(photos, pages, strict=True)
+        )
+        return float(np.mean([float(torch.corrcoef(pair)[0, 1]) for pair in pairs]))
+
+    assert alike(photo) > 0.65
+    assert alike(photo) > alike(harder) + 0.2
+
+
+def test_validation_photos_have_every_part(cache: PageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes: list[EncoderRecipe] = []
+    batches = encoder_training.Batches
+
+    def remembered(cache: PageCache, recipe: EncoderRecipe, **rest: Any) -> Batches:
+        recipes.append(recipe)
+        return batches(cache, recipe, **rest)
+
+    monkeypatch.setattr(encoder_training, "Batches", remembered)
+    model = PageEncoder()
+    validate(model, cache, replace(RECIPE, without=("jpeg", "frame")), pages=2)
+    assert [recipe.without for recipe in recipes] == [()]
+
+
+def test_everything_is_drawn_on_the_device_that_is_named(cache: PageCache) -> None:
+    """What names no device would be made on `meta` here, and could not meet the rest: nor on a GPU."""
+    batches = Batches(cache, RECIPE, split="train", seed=8)
+    batch = batches.draw()
+    model, memory = PageEncoder(), CrossBatchMemory(12)
+    step_loss(model, batch, RECIPE, memory)
+    with torch.device("meta"):
+        tensors = batches.pairs(np.array([1, 20]))
+        loss, _ = step_loss(model, batch, RECIPE, memory)
+    assert {tensor.device.type for tensor in (*tensors, loss)} == {"cpu"}
+
+
+def test_new_run_begins_with_the_weights_it_is_given(
+    cache: PageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = PageEncoder().state_dict()
+    seen: list[Tensor] = []
+    loss_of_a_step = encoder_training.step_loss
+
+    def watched(model: PageEncoder, *rest: object) -> tuple[Tensor, float]:
+        seen.append(model.state_dict()["stem.0.weight"].clone())
+        return loss_of_a_step(model, *rest)  # type: ignore[arg-type,unused-ignore]
+
+    monkeypatch.setattr(encoder_training, "step_loss", watched)
+    told: list[int] = []
+    train(cache, replace(RECIPE, steps=1), tmp_path, start=start, progress=told.append)
+    torch.testing.assert_close(seen[0], start["stem.0.weight"])
+    assert told == [0, 1]
+    other = PageEncoder().state_dict()
+    train(cache, replace(RECIPE, steps=2), tmp_path, start=other, progress=told.append)
+    assert told == [0, 1, 1, 2]
+    assert not torch.equal(seen[1], other["stem.0.weight"])  # it went on from its checkpoint

@@ -11,8 +11,8 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,16 @@ from whichpage.training.marks import mark_bank
 from whichpage.training.network import PageEncoder
 from whichpage.training.pages import PageCache
 from whichpage.training.simulator import PhotoSimulator, SimulatorOptions
-from whichpage.types import ENCODER_HEIGHT, ENCODER_WIDTH, VIEW_ROWS, VIEWS
+from whichpage.types import CODE_BITS, ENCODER_HEIGHT, ENCODER_WIDTH, VIEW_ROWS, VIEWS
 
 _LOGGED = ("step", "loss", "batch_top1", "seconds", "top1", "top20", "fused_top1", "fused_top20")
 
 # A rectified page has been scaled down from a photo several times its size, so it has less sensor
 # noise, shake and JPEG a pixel than a photo of that size would.
 RECTIFIED = SimulatorOptions(noise=0.025, motion=0.3, jpeg=0.3, clutter=0.2)
+# What befalls a pair outside the simulator proper: the page finder's error, the photo's frame, the scanner.
+AROUND = ("rectification", "frame", "scan")
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,16 @@ class EncoderRecipe:
 
     steps: int = 1500
     batch: int = 64
-    same_book: int = 8  # pages a group of neighbours from one book; half of a batch is such groups
+    same_book: int = 8  # pages a group of neighbours from one book; half of a batch is such groups; 0 = none
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     temperature: float = 0.07
     sharpness: float = 1.5
     part_weight: float = 0.5
     memory: int = 2048  # clean pages of past batches that are negatives as well
+    bits: int = CODE_BITS
+    layout: bool = True  # False averages the last feature map away; see `PageEncoder`
+    without: tuple[str, ...] = ()  # parts that the training photos lack: `SimulatorOptions`' or `AROUND`'s
     seed: int = 1
     bfloat16: bool = True
 
@@ -58,18 +64,19 @@ def rectification_corners(count: int, *, size: tuple[int, int], generator: Gener
     Mostly a per cent or two of the page, sometimes several, as for pages the frame cuts.
     """
     h, w = size
-    frame = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    device = generator.device
+    frame = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], device=device)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn((count, *shape), generator=generator)
+        return torch.randn((count, *shape), generator=generator, device=device)
 
-    levels = torch.tensor([0.006, 0.014, 0.03])
-    level = levels[torch.randint(3, (count,), generator=generator)].view(count, 1, 1)
+    levels = torch.tensor([0.006, 0.014, 0.03], device=device)
+    level = levels[torch.randint(3, (count,), generator=generator, device=device)].view(count, 1, 1)
     corners = frame + normal(4, 2) * level
     scale = 1 + normal(1, 2) * level
     shift = normal(1, 2) * level
     corners = (corners - 0.5) * scale + 0.5 + shift
-    return corners * torch.tensor([w - 1.0, h - 1.0])
+    return corners * torch.tensor([w - 1.0, h - 1.0], device=device)
 
 
 def cut_by_frame(images: Tensor, *, generator: Generator, probability: float = 0.4) -> tuple[Tensor, Tensor]:
@@ -85,15 +92,17 @@ def cut_by_frame(images: Tensor, *, generator: Generator, probability: float = 0
         each view that is seen.
     """
     count, _, h, w = images.shape
-    ys = torch.linspace(-1, 1, h).view(1, h, 1)
-    xs = torch.linspace(-1, 1, w).view(1, 1, w)
+    device = images.device
+    ys = torch.linspace(-1, 1, h, device=device).view(1, h, 1)
+    xs = torch.linspace(-1, 1, w, device=device).view(1, 1, w)
 
     def random(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand((count, 1, 1), generator=generator)
+        return low + (high - low) * torch.rand((count, 1, 1), generator=generator, device=device)
 
-    seen = torch.ones(count, h, w)
+    seen = torch.ones(count, h, w, device=device)
     for share in (1.0, 0.5):
-        side = torch.randint(4, (count, 1, 1), generator=generator) * (np.pi / 2) + 0.15 * random(-1, 1)
+        side = torch.randint(4, (count, 1, 1), generator=generator, device=device) * (np.pi / 2)
+        side = side + 0.15 * random(-1, 1)
         ramp = xs * torch.cos(side) + ys * torch.sin(side)
         cut = (random(0, 1) < probability * share).float()
         left = seen * (1 - cut * (ramp > random(-0.1, 1)).float())
@@ -107,49 +116,65 @@ def cut_by_frame(images: Tensor, *, generator: Generator, probability: float = 0
 
 
 class Batches:
-    """Pairs of clean page and simulated photo; half of each batch are groups of neighbours in a book."""
+    """Pairs of clean page and simulated photo; half of each batch are groups of neighbours in a book.
 
-    def __init__(self, cache: PageCache, recipe: EncoderRecipe, *, split: str, seed: int) -> None:
+    Pages are read by the CPU, everything else is drawn on `device`.
+    """
+
+    def __init__(
+        self, cache: PageCache, recipe: EncoderRecipe, *, split: str, seed: int, device: torch.device = _CPU
+    ) -> None:
         self.cache, self.recipe = cache, recipe
         self.books = cache.books(split)
         self.rows = np.concatenate(self.books)
         self.rng = np.random.default_rng(seed)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.simulator = PhotoSimulator(RECTIFIED, marks=mark_bank(64))
+        self.generator = torch.Generator(device).manual_seed(seed)
+        options = replace(RECTIFIED, **{part: 0.0 for part in recipe.without if part not in AROUND})
+        self.simulator = PhotoSimulator(options, marks=mark_bank(64).to(device))
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """clean (B, 1, 320, 224), photo (B, 1, 320, 224), both 0..255, (B, V) share seen, (B,) pages."""
         group = self.recipe.same_book
         chosen: list[int] = []
-        while len(chosen) < self.recipe.batch // 2:
+        while group and len(chosen) < self.recipe.batch // 2:
             book = self.books[self.rng.integers(len(self.books))]
             start = self.rng.integers(max(1, len(book) - group + 1))
             chosen += list(book[start : start + group])
-        rest = self.rng.choice(self.rows, 2 * self.recipe.batch, replace=False)
-        chosen += [row for row in rest if row not in set(chosen)]
-        rows = np.array(chosen[: self.recipe.batch])
-        return *self.pairs(rows), torch.from_numpy(rows)
+        rest = self.rng.choice(self.rows, min(2 * self.recipe.batch, len(self.rows)), replace=False)
+        # Of few books, groups may be drawn twice; a page that is there twice would be its own negative.
+        rows = np.array(list(dict.fromkeys([*chosen, *rest]))[: self.recipe.batch])
+        return *self.pairs(rows), torch.from_numpy(rows).to(self.generator.device)
 
     def pairs(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """The pairs of the given rows of the cache."""
         size = (ENCODER_HEIGHT, ENCODER_WIDTH)
-        pages = self.cache.read(rows)
+        without = self.recipe.without
+        pages = self.cache.read(rows).to(self.generator.device)
         corners = rectification_corners(len(rows), size=size, generator=self.generator)
+        if "rectification" in without:
+            h, w = size
+            frame = torch.tensor([[0.0, 0.0], [w - 1, 0.0], [w - 1, h - 1], [0.0, h - 1]])
+            corners = frame.to(corners.device).expand_as(corners)
         photos = self.simulator(pages, pages.roll(1, 0), corners, size=size, generator=self.generator).images
-        photos, seen = cut_by_frame(photos, generator=self.generator)
+        cut = {"probability": 0.0} if "frame" in without else {}
+        photos, seen = cut_by_frame(photos, generator=self.generator, **cut)
         clean = torch.nn.functional.interpolate(pages, size=size, mode="area")
-        return self._scan(clean) * 255, photos * 255, seen
+        return (clean if "scan" in without else self._scan(clean)) * 255, photos * 255, seen
 
     def _scan(self, clean: Tensor) -> Tensor:
         """A third of the references look home-scanned: grey paper, weak ink, noise, slightly soft."""
+
+        def random(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=self.generator, device=clean.device)
+
         count = len(clean)
-        scanned = (torch.rand((count, 1, 1, 1), generator=self.generator) < 0.33).float()
+        scanned = (random(count, 1, 1, 1) < 0.33).float()
         soft = torch.nn.functional.avg_pool2d(
             torch.nn.functional.pad(clean, (1, 1, 1, 1), mode="replicate"), 3, 1
         )
-        paper = 0.75 + 0.25 * torch.rand((count, 1, 1, 1), generator=self.generator)
-        noise = 0.02 * torch.randn(clean.shape, generator=self.generator)
-        mix = torch.rand((count, 1, 1, 1), generator=self.generator)
+        paper = 0.75 + 0.25 * random(count, 1, 1, 1)
+        noise = 0.02 * torch.randn(clean.shape, generator=self.generator, device=clean.device)
+        mix = random(count, 1, 1, 1)
         return clean * (1 - scanned) + scanned * ((mix * soft + (1 - mix) * clean) * paper + noise).clamp(
             0, 1
         )
@@ -158,8 +183,8 @@ class Batches:
 class _Stream(IterableDataset):
     """Batches without end, for a loader's worker to draw while the last one is learned from."""
 
-    def __init__(self, cache: PageCache, recipe: EncoderRecipe, *, seed: int) -> None:
-        self.batches = Batches(cache, recipe, split="train", seed=seed)
+    def __init__(self, cache: PageCache, recipe: EncoderRecipe, *, seed: int, device: torch.device) -> None:
+        self.batches = Batches(cache, recipe, split="train", seed=seed, device=device)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         torch.set_num_threads(1)
@@ -176,33 +201,44 @@ def step_loss(
     """The loss of one batch, and its top-1 by cosine of the whole-page view; the memory takes the pages."""
     clean, photo, seen, pages = batch
     images = torch.cat([clean, photo]).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=recipe.bfloat16):
         vectors = model(images)
     soft = soft_sign(vectors.float(), sharpness=recipe.sharpness)
     anchors, positives = soft[len(clean) :], soft[: len(clean)]
-    total = torch.zeros(())
+    total = torch.zeros((), device=images.device)
     for k, view in enumerate(VIEWS):
         weight = seen[:, k].clamp(min=0.05) * (1.0 if view == "page" else recipe.part_weight)
         others = memory.others(pages, view=k)
         pair = info_nce(anchors[:, k], positives[:, k], temperature=recipe.temperature, others=others)
         total = total + (pair * weight).mean()
     memory.remember(positives, pages)
-    hits = (anchors[:, 0] @ positives[:, 0].T).argmax(1) == torch.arange(len(clean))
+    nearest = (anchors[:, 0] @ positives[:, 0].T).argmax(1)
+    hits = nearest == torch.arange(len(clean), device=images.device)
     return total, hits.float().mean().item()
 
 
 @torch.no_grad()
-def validate(model: PageEncoder, cache: PageCache, recipe: EncoderRecipe, *, pages: int) -> dict[str, float]:
-    """Top-1 and top-20 of sign codes among `pages` validation pages, simulated photos as queries."""
+def validate(
+    model: PageEncoder,
+    cache: PageCache,
+    recipe: EncoderRecipe,
+    *,
+    pages: int,
+    device: torch.device = _CPU,
+) -> dict[str, float]:
+    """Top-1 and top-20 of sign codes among `pages` validation pages, simulated photos as queries.
+
+    The photos are the same for every recipe: what training goes without, they have.
+    """
     model.eval()
-    batches = Batches(cache, recipe, split="val", seed=99)
+    batches = Batches(cache, replace(recipe, without=()), split="val", seed=99, device=device)
     rows = batches.rows[:: max(1, len(batches.rows) // pages)][:pages]
     clean, photo = [], []
     for start in range(0, len(rows), 64):
         a, b, _ = batches.pairs(rows[start : start + 64])
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
-            clean.append(model(a).float())
-            photo.append(model(b).float())
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.bfloat16):
+            clean.append(model(a).float().cpu())
+            photo.append(model(b).float().cpu())
     model.train()
     gallery, query = torch.cat(clean), torch.cat(photo)
     scores = query[:, 0].sign() @ gallery[:, 0].sign().T
@@ -220,12 +256,35 @@ def validate(model: PageEncoder, cache: PageCache, recipe: EncoderRecipe, *, pag
     }
 
 
-def train(cache: PageCache, recipe: EncoderRecipe, out: Path, *, checkpoint_every: int = 50) -> PageEncoder:
-    """Runs or resumes a training; checkpoints and `log.csv` go to `out`."""
+def train(
+    cache: PageCache,
+    recipe: EncoderRecipe,
+    out: Path,
+    *,
+    start: Mapping[str, Tensor] | None = None,
+    checkpoint_every: int = 50,
+    validate_every: int = 250,
+    progress: Callable[[int], None] | None = None,
+) -> PageEncoder:
+    """Runs or resumes a training; checkpoints and `log.csv` go to `out`.
+
+    Args:
+        cache: pages of both splits.
+        recipe: what decides the run.
+        out: the run's folder.
+        start: weights that a new run begins with; None for random ones.
+        checkpoint_every: steps between checkpoints.
+        validate_every: steps between validations, a multiple of 25.
+        progress: is told each step that is done, the ones done before a kill at once.
+    """
+    device = runs.device()
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
     torch.manual_seed(recipe.seed)
-    model = PageEncoder().to(memory_format=torch.channels_last)
+    model = PageEncoder(bits=recipe.bits, layout=recipe.layout)
+    if start is not None:
+        model.load_state_dict(start)
+    model = model.to(device, memory_format=torch.channels_last)
     checkpoint = out / "checkpoint.pt"
     optimiser, schedule, first = runs.begin(
         model,
@@ -234,10 +293,15 @@ def train(cache: PageCache, recipe: EncoderRecipe, out: Path, *, checkpoint_ever
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
     )
-    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + first)
-    batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2))
+    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + first, device=device)
+    # A GPU simulates faster than a worker on the CPU could hand over.
+    batches = iter(
+        DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2) if device == _CPU else stream
+    )
     model.train()
     memory = CrossBatchMemory(recipe.memory)
+    if progress:
+        progress(first)
     started, losses, hits = time.perf_counter(), [], []
     for step in range(first + 1, recipe.steps + 1):
         loss, top1 = step_loss(model, next(batches), recipe, memory)
@@ -248,16 +312,18 @@ def train(cache: PageCache, recipe: EncoderRecipe, out: Path, *, checkpoint_ever
         schedule.step()
         losses.append(loss.item())
         hits.append(top1)
-        if step % 25 == 0:
+        if step % 25 == 0 or step == recipe.steps:
             row = {"step": step, "loss": np.mean(losses), "batch_top1": np.mean(hits)}
             row["seconds"] = (time.perf_counter() - started) / len(losses)
             started, losses, hits = time.perf_counter(), [], []
-            if step % 250 == 0 or step == recipe.steps:
-                row |= validate(model, cache, recipe, pages=2000)
+            if step % validate_every == 0 or step == recipe.steps:
+                row |= validate(model, cache, recipe, pages=2000, device=device)
                 started = time.perf_counter()
             runs.log(out / "log.csv", _LOGGED, row)
         if step % checkpoint_every == 0 or step == recipe.steps:
             runs.keep(model, optimiser, step, checkpoint)
+        if progress:
+            progress(step)
     return model
 
 

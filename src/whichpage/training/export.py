@@ -21,6 +21,7 @@ from whichpage.types import ENCODER_HEIGHT, ENCODER_WIDTH
 
 # The file keeps weights in half precision; a number this near 0 may fall on either side of it.
 TOLERANCE = 1e-2
+HALF = ".half"  # ends the name of a weight that is stored in half precision
 
 
 def export(model: nn.Module, example: torch.Tensor, names: tuple[str, list[str]], out: Path) -> None:
@@ -29,7 +30,7 @@ def export(model: nn.Module, example: torch.Tensor, names: tuple[str, list[str]]
     Raises:
         AssertionError: the exported model's outputs differ from torch's by more than rounding.
     """
-    model.eval().float()
+    model.cpu().eval().float()
     source, results = names
     axes = {name: {0: "batch"} for name in (source, *results)}
     torch.onnx.export(
@@ -40,7 +41,12 @@ def export(model: nn.Module, example: torch.Tensor, names: tuple[str, list[str]]
         output_names=results,
         dynamic_axes=axes,
         dynamo=False,
+        # Nothing folded, so that each number keeps its name and `weights.read` can train on; ONNX Runtime
+        # folds when it loads the file.
+        do_constant_folding=False,
+        training=torch.onnx.TrainingMode.PRESERVE,
     )
+    _keep_all(model, out)
     _halve_weights(out)
     with torch.no_grad():
         expected = model(example)
@@ -52,6 +58,21 @@ def export(model: nn.Module, example: torch.Tensor, names: tuple[str, list[str]]
         assert ((got > 0) == (wanted.numpy() > 0))[certain].all()
 
 
+def _keep_all(model: nn.Module, path: Path) -> None:
+    """Gives numbers of their own to what the exporter made an alias, having the same as something else.
+
+    Two biases that are added up are alike, as they begin and learn alike; `weights.read` wants both.
+    """
+    exported = onnx.load(path)
+    graph, state = exported.graph, model.state_dict()
+    aliases = [node for node in graph.node if node.op_type == "Identity" and node.output[0] in state]
+    for node in aliases:
+        name = node.output[0]
+        graph.initializer.append(onnx.numpy_helper.from_array(state[name].numpy(), name))
+        graph.node.remove(node)
+    onnx.save(exported, path)
+
+
 def _halve_weights(path: Path) -> None:
     """Stores the large weights as float16, cast back when the model is loaded: half the file."""
     model = onnx.load(path)
@@ -59,7 +80,7 @@ def _halve_weights(path: Path) -> None:
     for tensor in model.graph.initializer:
         weights = onnx.numpy_helper.to_array(tensor)
         if weights.dtype == np.float32 and weights.size > 1000:
-            stored = f"{tensor.name}.half"
+            stored = tensor.name + HALF
             casts.append(onnx.helper.make_node("Cast", [stored], [tensor.name], to=onnx.TensorProto.FLOAT))
             tensor.CopyFrom(onnx.numpy_helper.from_array(weights.astype(np.float16), stored))
     nodes = [*casts, *model.graph.node]

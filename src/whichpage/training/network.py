@@ -59,10 +59,17 @@ class Residual(nn.Module):
 
 
 class PageEncoder(nn.Module):
-    """Grey page -> one real vector a view; the signs of a vector are the view's code."""
+    """Grey page -> one real vector a view; the signs of a vector are the view's code.
 
-    def __init__(self) -> None:
+    bits: numbers a view; a library takes 256.
+    layout: flatten the last feature map into the linear layers; False averages it over each view first, as
+        networks for natural images do, with channels enough to make up for it. For comparison alone.
+    """
+
+    def __init__(self, *, bits: int = CODE_BITS, layout: bool = True) -> None:
         super().__init__()
+        self.layout = layout
+        channels = 32 if layout else 512
         self.contrast = LocalContrast()
         self.stem = nn.Sequential(
             nn.Conv2d(1, 24, 5, 2, 2, bias=False),
@@ -79,25 +86,25 @@ class PageEncoder(nn.Module):
             Residual(64, 128, stride=2),
             Residual(128, 128),
             Residual(128, 160, stride=2),
-            nn.Conv2d(160, 32, 1, bias=False),
-            nn.BatchNorm2d(32),
+            nn.Conv2d(160, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         )
-        columns = ENCODER_WIDTH // 32
+        cells = {view: (bottom - top) * (ENCODER_WIDTH // 32) for view, (top, bottom) in VIEW_ROWS.items()}
         self.heads = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(32 * (VIEW_ROWS[view][1] - VIEW_ROWS[view][0]) * columns, CODE_BITS, bias=False),
-                nn.BatchNorm1d(CODE_BITS),
+                nn.Linear(channels * (cells[view] if layout else 1), bits, bias=False), nn.BatchNorm1d(bits)
             )
             for view in VIEWS
         )
 
     def forward(self, grey: Tensor) -> Tensor:
-        """(N, 1, 320, 224) float, grey levels 0..255 -> (N, V, 256) float, V in the order of `VIEWS`."""
+        """(N, 1, 320, 224) float, grey levels 0..255 -> (N, V, bits) float, V in the order of `VIEWS`."""
         assert grey.shape[2:] == (ENCODER_HEIGHT, ENCODER_WIDTH)
         features = self.stages(self.stem(self.contrast(grey)))
         vectors = []
         for view, head in zip(VIEWS, self.heads, strict=True):
             top, bottom = VIEW_ROWS[view]  # the feature map has ten rows
-            vectors.append(head(features[:, :, top:bottom].flatten(1)))
+            part = features[:, :, top:bottom]
+            vectors.append(head(part.flatten(1) if self.layout else part.mean((2, 3))))
         return torch.stack(vectors, dim=1)

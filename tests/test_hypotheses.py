@@ -92,6 +92,6 @@ def test_shape_of_a_page_is_its_own_however_it_is_tilted(tilt: float) -> None:
     flat = np.array([[-0.5, -0.69], [0.5, -0.69], [0.5, 0.69], [-0.5, 0.69]])
     depth = 2 + flat[:, 1] * np.sin(tilt)
     seen = np.stack([flat[:, 0], flat[:, 1] * np.cos(tilt)], -1) / depth[:, None] * 0.85 * 1600
-    quad = (seen + [600, 800]).astype(np.float32)
+    quad = (seen + np.array([600, 800])).astype(np.float32)
     assert hypotheses._shape(quad, photo) == pytest.approx(1.38, rel=1e-3)
     assert hypotheses._shape(np.roll(quad, 1, axis=0), photo) == pytest.approx(1 / 1.38, rel=1e-3)

@@ -33,7 +33,6 @@ from whichpage.verify import (
     local_contrast,
     realign,
     sheet,
-    worth_another_look,
 )
 
 CORNERS = np.array([[190, 150], [730, 180], [800, 1060], [110, 1020]], np.float32)

@@ -1,7 +1,7 @@
 # Everything here needs git and Python 3.11 or newer, nothing else: uv and the pinned packages go into .venv.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-training lint lock clean
+.PHONY: help demo test test-training test-web lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 # PyTorch, some gigabytes of it, keeps to an environment of its own.
 TRAIN := .venv-train
+# The server's tests bring a browser driver and a request generator that nobody else needs.
+WEB := .venv-web
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
@@ -19,9 +21,10 @@ help:
 	@echo "make demo   index demo/library, identify demo/photos, write the pictures to demo/out (no PyTorch)"
 	@echo "make test   ruff, mypy --strict and pytest, as CI runs them"
 	@echo "make test-training   the tests of src/whichpage/training, with PyTorch in $(TRAIN); CI runs them too"
+	@echo "make test-web   the tests of src/whichpage/web, in $(WEB) and with chromium; CI runs them too"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make lock   pin requirements/*.txt anew"
-	@echo "make clean  remove .venv, $(TRAIN) and what the demo wrote"
+	@echo "make clean  remove .venv, $(TRAIN), $(WEB) and what the demo wrote"
 
 demo: $(VENV)/.runtime
 	$(BIN)/python demo/run.py
@@ -32,6 +35,11 @@ test: lint
 test-training: $(TRAIN)/.ready
 	$(TRAIN)/bin/pytest -q tests/training
 
+# Types once more, now that those of FastAPI and of the browser driver are there to be checked.
+test-web: $(WEB)/.ready
+	$(WEB)/bin/mypy
+	$(WEB)/bin/pytest -q tests/web
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,11 +49,14 @@ lock: $(UV)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev --constraint requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra train --constraint requirements/dev.txt -o requirements/train.txt
+	$(LOCK) pyproject.toml --extra web --constraint requirements/dev.txt -o requirements/web.txt
+	$(LOCK) pyproject.toml --extra web --extra web-test --constraint requirements/dev.txt \
+		--constraint requirements/web.txt -o requirements/web-test.txt
 	echo hatchling editables | tr ' ' '\n' | $(LOCK) - -o requirements/build.txt
 	echo uv | $(LOCK) - -o requirements/uv.txt
 
 clean:
-	rm -rf $(VENV) $(TRAIN) demo/out
+	rm -rf $(VENV) $(TRAIN) $(WEB) demo/out
 
 $(UV): requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "whichpage needs Python 3.11 or newer: none of python3, python3.14 ... python3.11 is" >&2; exit 1; }
@@ -71,5 +82,12 @@ $(TRAIN)/.ready: $(UV) requirements/train.txt requirements/dev.txt requirements/
 	$(UV) venv --quiet --clear --python $(BIN)/python $(TRAIN)
 	$(UV) pip install --quiet --python $(TRAIN)/bin/python --require-hashes -r requirements/dev.txt -r requirements/train.txt
 	$(UV) pip install --quiet --python $(TRAIN)/bin/python \
+		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
+	@touch $@
+
+$(WEB)/.ready: $(UV) requirements/web.txt requirements/web-test.txt requirements/dev.txt requirements/build.txt pyproject.toml
+	$(UV) venv --quiet --clear --python $(BIN)/python $(WEB)
+	$(UV) pip install --quiet --python $(WEB)/bin/python --require-hashes -r requirements/dev.txt -r requirements/web-test.txt
+	$(UV) pip install --quiet --python $(WEB)/bin/python \
 		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
 	@touch $@

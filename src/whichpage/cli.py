@@ -23,6 +23,7 @@ import click
 from whichpage import __version__, terminal
 from whichpage.errors import PhotoError, WhichpageError
 from whichpage.settings import Settings, shared
+from whichpage.web.command import serve
 
 if TYPE_CHECKING:
     from whichpage.catalog import Book
@@ -204,6 +205,9 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None  # the choice above names those that click has
     click.echo(kind(program, {}, "whichpage", "_WHICHPAGE_COMPLETE").source())
+
+
+program.add_command(serve)
 
 
 def _library(context: click.Context, *, create: bool = False) -> Library:

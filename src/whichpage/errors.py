@@ -58,8 +58,18 @@ class LibraryOutdated(LibraryError):
     """The library was made by another model or in another format, and must be renewed."""
 
 
+class LibraryChanged(LibraryError):
+    """Another process or thread removed a page while it was searched: search again."""
+
+
 class BookNotFound(LibraryError):
     """No book of the library answers to the name."""
+
+    http_status = 404
+
+
+class PageNotFound(LibraryError):
+    """The book has no page of that number."""
 
     http_status = 404
 

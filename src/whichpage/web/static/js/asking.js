@@ -38,5 +38,6 @@ async function patiently(blob, { name, signal, onPhase }) {
   }
 }
 
-/** The verified pages of an answer. */
-export const verified = (answer) => answer.matches.filter((match) => match.verified);
+/** The verified pages of an answer, in the order of the books and their pages. */
+export const verified = (answer) =>
+  answer.matches.filter((match) => match.verified).sort((a, b) => a.book.id - b.book.id || a.page - b.page);

@@ -64,13 +64,18 @@ export function icon(name) {
   return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: ICONS[name] }));
 }
 
-/** Shows a blob in an image and frees it once it is drawn; returns the image. */
+const urls = new Map(); // of the images that show a blob
+
+/** Shows a blob in an image and returns the image; its address is freed once the image is off the page. */
 export function showBlob(image, blob) {
-  const url = URL.createObjectURL(blob);
-  const free = () => URL.revokeObjectURL(url);
-  image.addEventListener("load", free, { once: true });
-  image.addEventListener("error", free, { once: true });
-  image.src = url;
+  for (const [old, url] of urls) {
+    if (old.isConnected || old === image || !old.complete) continue;
+    URL.revokeObjectURL(url);
+    urls.delete(old);
+  }
+  if (urls.has(image)) URL.revokeObjectURL(urls.get(image));
+  image.src = URL.createObjectURL(blob);
+  urls.set(image, image.src);
   return image;
 }
 

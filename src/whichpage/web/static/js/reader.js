@@ -2,6 +2,7 @@
 import { pageImage, pageText } from "./api.js";
 import { copy } from "./clipboard.js";
 import { h, icon } from "./dom.js";
+import { enlarged } from "./enlarged.js";
 import { t } from "./i18n.js";
 
 const SETTLED = 250; // milliseconds a page must stay before its text is fetched
@@ -57,9 +58,9 @@ export class Reader {
     this.element = h(
       "section.reader",
       { "aria-label": t.reader },
-      h("div.reader-stage", {}, this.stage, this.zoom),
       h("div.reader-bar", {}, this.backward, h("div.reader-place", {}, this.label, this.slider), this.forward),
       this.homeward,
+      h("div.reader-stage", {}, this.stage, this.zoom),
       h("div.reader-actions", {}, this.open, this.link),
       this.text,
     );
@@ -170,14 +171,8 @@ export class Reader {
 
   /** The page as large as it can be read, to be scrolled and pinched. */
   enlarge() {
-    const dialog = h(
-      "dialog.enlarged",
-      { "aria-label": t.pageAlt(this.page, this.book.title), onclose: () => dialog.remove() },
-      h("div.enlarged-scroll", { tabindex: 0 }, h("img", { src: pageImage(this.book.id, this.page, 1920), alt: t.pageAlt(this.page, this.book.title) })),
-      h("form", { method: "dialog" }, h("button.round-button", { "aria-label": t.close, autofocus: true }, icon("close"))),
-    );
-    document.body.append(dialog);
-    dialog.showModal();
+    const label = t.pageAlt(this.page, this.book.title);
+    enlarged(h("img", { src: pageImage(this.book.id, this.page, 1920), alt: label }), label);
   }
 
   /** The page's text, once the reader stays on it; nothing where the file has none. */

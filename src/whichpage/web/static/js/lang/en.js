@@ -17,7 +17,6 @@ export default {
   pageAfter: "",
   page: (n) => `Page ${n}`,
   pageOf: (n, all) => `Page ${n} of ${all}`,
-  ofPages: (all) => `of ${all}`,
   cancel: "Cancel",
   close: "Close",
   retry: "Try again",

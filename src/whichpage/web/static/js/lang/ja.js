@@ -17,7 +17,6 @@ export default {
   pageAfter: "ページ",
   page: (n) => `${n}ページ`,
   pageOf: (n, all) => `${all}ページ中 ${n}ページ`,
-  ofPages: (all) => `全${all}ページ`,
   cancel: "キャンセル",
   close: "閉じる",
   retry: "もう一度",

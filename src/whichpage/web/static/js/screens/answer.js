@@ -2,6 +2,7 @@
 import { verified } from "../asking.js";
 import { pageImage } from "../api.js";
 import { h, icon, s, showBlob } from "../dom.js";
+import { enlarged } from "../enlarged.js";
 import { certainty, t } from "../i18n.js";
 import { Reader } from "../reader.js";
 import { get } from "../store.js";
@@ -51,7 +52,7 @@ function foundScreen(entry) {
 function headParts(match) {
   const { words, number } = certainty(match.confidence);
   return [
-    h("p.answer-book", {}, match.book.title),
+    h("p.answer-book", { title: match.book.title }, match.book.title),
     h(
       "h1.answer-page",
       { tabindex: -1 },
@@ -64,7 +65,6 @@ function headParts(match) {
       {},
       h("span.certainty", {}, icon("check"), words),
       h("span.muted.numbers", {}, number),
-      h("span.muted.numbers", {}, t.ofPages(match.book.pages)),
     ),
   ];
 }
@@ -88,7 +88,13 @@ function photoFigure(entry, matches) {
   const choose = (chosen) => {
     for (const [index, one] of outlines.entries()) one.classList.toggle("chosen", index === chosen);
   };
-  return { element: h("figure.photo", {}, frame), choose };
+  const enlarge = () => enlarged(h("div.enlarged-photo", {}, frame.cloneNode(true)), t.yourPhoto);
+  const element = h(
+    "figure.photo",
+    {},
+    entry.photo ? h("button.photo-button", { type: "button", "aria-label": `${t.yourPhoto}: ${t.zoom}`, onclick: enlarge }, frame) : frame,
+  );
+  return { element, choose };
 }
 
 /** A page's four sides, and a dot at its own top left corner, which tells which way up it lies. */

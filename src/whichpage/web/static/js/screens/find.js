@@ -1,7 +1,8 @@
 // The first screen: the camera, or a photo from elsewhere, and what is said while it is looked up.
 import { books } from "../api.js";
 import { ask, verified } from "../asking.js";
-import { h, icon, s, showBlob } from "../dom.js";
+import { h, icon, showBlob } from "../dom.js";
+import { corners, sketch } from "../drawings.js";
 import { explain, t } from "../i18n.js";
 import { cameraGranted, cameraPossible, openCamera, torchOf, watch } from "../live.js";
 import { notice, speak } from "../notices.js";
@@ -67,6 +68,7 @@ class FindView {
       ? h("button.button.primary.big", { type: "button", onclick: () => this.startCamera() }, icon("camera"), t.startCamera)
       : filePicker({ label: t.takePhoto, sign: "camera", primary: true, capture: true }, (photos) => this.lookUp(photos));
     return [
+      sketch(),
       h("h1", { tabindex: -1 }, t.findTitle),
       h("p.lead", {}, t.findLead),
       h(
@@ -304,10 +306,4 @@ function filePicker({ label, sign, primary = false, capture = false, bare = fals
   });
   const looks = bare ? "span.round-button" : `span.button.big${primary ? ".primary" : ""}`;
   return h("label.picker", {}, input, h(looks, { "aria-hidden": "true" }, icon(sign), bare ? null : label));
-}
-
-/** The corners of the frame that the page should fill. */
-function corners() {
-  const path = "M2 26V10a8 8 0 0 1 8-8h16M74 2h16a8 8 0 0 1 8 8v16M98 114v16a8 8 0 0 1-8 8H74M26 138H10a8 8 0 0 1-8-8v-16";
-  return s("svg", { class: "corners", viewBox: "0 0 100 140", "aria-hidden": "true" }, s("path", { d: path }));
 }

@@ -22,6 +22,9 @@ export function explain(error) {
   return t.errors[error.status] ?? t.errors.other;
 }
 
+/** The server's own sentence beside it, in English; nothing where the page has said it all. */
+export const detailOf = (error) => (error.status === 401 ? null : (error.detail ?? null));
+
 const FAIR = 0.95;
 const SURE = 0.99;
 

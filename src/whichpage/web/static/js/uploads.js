@@ -1,6 +1,6 @@
 // Books on their way into the library. They go on while other screens are shown.
 import { addBook, followJob, jobs, Unreachable } from "./api.js";
-import { explain, t } from "./i18n.js";
+import { detailOf, explain, t } from "./i18n.js";
 
 /**
  * An upload: {name, job, phase, fraction, done, total, left, error, detail}; phase is "sending", "queued",
@@ -69,7 +69,7 @@ async function follow(upload, events) {
 
 function failed(upload, error) {
   const text = error instanceof Unreachable ? t.uploadLost : explain(error);
-  change(upload, { phase: "failed", error: text, detail: error.detail });
+  change(upload, { phase: "failed", error: text, detail: detailOf(error) });
 }
 
 /** Takes up the jobs that the server has and this page does not know, as after it was loaded again. */

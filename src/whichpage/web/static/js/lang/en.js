@@ -152,9 +152,9 @@ export default {
   errors: {
     400: "This request could not be understood.",
     401: "This page needs its key. Open it with the QR code or the link that “whichpage serve” printed.",
-    403: "This page needs its key. Open it with the QR code or the link that “whichpage serve” printed.",
     404: "This is not there any more.",
-    409: "This cannot be done right now.",
+    408: "The photo or file took too long to arrive.",
+    409: "The book's file is gone, or has changed since it was added.",
     413: "This file is too large.",
     415: "This is not a kind of file that can be read here.",
     422: "This file cannot be read.",

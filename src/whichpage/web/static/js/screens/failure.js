@@ -2,7 +2,7 @@
 import { Unreachable } from "../api.js";
 import { reachable } from "../connection.js";
 import { h, icon } from "../dom.js";
-import { explain, t } from "../i18n.js";
+import { detailOf, explain, t } from "../i18n.js";
 
 /** A screen in place of one: why it cannot be shown, and a way on. Comes back by itself with the server. */
 export function failure(error, text = null) {
@@ -14,7 +14,7 @@ export function failure(error, text = null) {
     {},
     icon(gone ? "offline" : "warning"),
     h("h1", { tabindex: -1 }, said),
-    error?.detail ? h("p.muted", {}, error.detail) : null,
+    error && detailOf(error) ? h("p.muted", {}, detailOf(error)) : null,
     error
       ? h("button.button", { type: "button", onclick: again }, t.retry)
       : h("a.button", { href: "#/library" }, t.tabLibrary),

@@ -3,7 +3,7 @@ import { books } from "../api.js";
 import { ask, verified } from "../asking.js";
 import { h, icon, showBlob } from "../dom.js";
 import { corners, sketch } from "../drawings.js";
-import { explain, t } from "../i18n.js";
+import { detailOf, explain, t } from "../i18n.js";
 import { cameraGranted, cameraPossible, openCamera, torchOf, watch } from "../live.js";
 import { notice, speak } from "../notices.js";
 import { jpeg } from "../photo.js";
@@ -56,6 +56,7 @@ class FindView {
       this.status,
       this.problem,
       this.controls,
+      this.close,
     );
     this.element = h("div.find-screen", {}, this.finder);
     this.onHide = () => document.hidden && this.stopCamera();
@@ -92,6 +93,7 @@ class FindView {
       h("span", {}, t.auto),
     );
     this.torch = h("button.toggle", { type: "button", "aria-pressed": "false", hidden: true }, icon("torch"), h("span", {}, t.torch));
+    this.close = h("button.round-button.stop-camera", { type: "button", "aria-label": t.stopCamera, hidden: true, onclick: () => this.endCamera() }, icon("close"));
     return [pick, this.torch, this.shutter, this.auto];
   }
 
@@ -241,7 +243,7 @@ class FindView {
     this.finder.dataset.state = state;
     this.say(text);
     this.welcome.hidden = state !== "idle";
-    this.controls.hidden = state !== "live";
+    this.controls.hidden = this.close.hidden = state !== "live";
     this.working.hidden = state !== "working";
   }
 
@@ -252,7 +254,7 @@ class FindView {
 
   /** Says what went wrong; `again` does it once more. */
   fail(error, again) {
-    this.showProblem(explain(error), error.detail, again);
+    this.showProblem(explain(error), detailOf(error), again);
   }
 
   showProblem(text, detail, again) {
@@ -262,6 +264,13 @@ class FindView {
       again ? h("button.button", { type: "button", onclick: again }, t.retry) : null,
     );
     this.problem.hidden = false;
+  }
+
+  /** The reader wants no camera, now or when coming back. */
+  endCamera() {
+    wantsCamera = false;
+    this.stopCamera();
+    this.element.querySelector("h1").focus({ preventScroll: true });
   }
 
   stopCamera() {

@@ -6,8 +6,10 @@ import json
 import re
 import urllib.request
 
-from browser_fixtures import found, opened
+from in_browser import found, opened
 from playwright.sync_api import Browser, Page, expect
+
+pytest_plugins = ["browser_fixtures"]
 
 
 def shown_page(page: Page) -> str | None:
@@ -92,7 +94,9 @@ def test_the_pdf_opens_at_the_page(desktop: Page) -> None:
     found(desktop, "01-flat.jpg")
     link = desktop.get_by_role("link", name="Open the PDF at page 3")
     assert re.search(r"/api/v1/books/\d+/file#page=3$", link.get_attribute("href") or "")
-    with desktop.context.expect_event("request", lambda one: one.url.split("#")[0].endswith("/file")) as asked:
+    with desktop.context.expect_event(
+        "request", lambda one: one.url.split("#")[0].endswith("/file")
+    ) as asked:
         link.click()
     answer = asked.value.response()
     assert answer is not None
@@ -100,7 +104,9 @@ def test_the_pdf_opens_at_the_page(desktop: Page) -> None:
     assert answer.headers["content-type"] == "application/pdf"
     # The address follows the leafing.
     desktop.get_by_role("button", name="Next page").click()
-    expect(desktop.get_by_role("link", name="Open the PDF at page 4")).to_have_attribute("href", re.compile("#page=4$"))
+    expect(desktop.get_by_role("link", name="Open the PDF at page 4")).to_have_attribute(
+        "href", re.compile("#page=4$")
+    )
 
 
 def test_a_copied_link_opens_the_page(browser: Browser, address: str) -> None:

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browser_fixtures import camera_film, launch, opened
+from in_browser import camera_film, launch, opened
 from playwright.sync_api import Page, Playwright, expect
+
+pytest_plugins = ["browser_fixtures"]
 
 
 @contextmanager
@@ -64,7 +66,9 @@ def test_the_shutter_takes_one_photo(paper: Page) -> None:
     paper.add_init_script("localStorage.setItem('whichpage.auto', 'off')")
     sent = asked(paper)
     start(paper)
-    expect(paper.locator(".finder-status")).to_have_text("Fill the frame with the page, then press the shutter")
+    expect(paper.locator(".finder-status")).to_have_text(
+        "Fill the frame with the page, then press the shutter"
+    )
     assert sent == []
     paper.get_by_role("button", name="Take the photo").click()
     expect(paper.locator("h1")).to_have_text("Page 3")
@@ -98,7 +102,8 @@ def test_automatic_looking_can_be_turned_off_and_on_and_the_camera_stopped(
 
 def test_a_camera_that_may_not_be_used_is_explained(phone: Page) -> None:
     phone.add_init_script(
-        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+        "navigator.mediaDevices.getUserMedia ="
+        " () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
     )
     phone.goto("/")
     phone.get_by_role("button", name="Start the camera").click()

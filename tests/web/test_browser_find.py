@@ -6,9 +6,11 @@ import base64
 import io
 import re
 
-from browser_fixtures import INSECURE_NAME, PHONE, PHOTOS, ROOT, found, give, opened
+from in_browser import INSECURE_NAME, PHONE, PHOTOS, ROOT, found, give, opened
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
+
+pytest_plugins = ["browser_fixtures"]
 
 FIND = re.compile(r"/api/v1/find$")
 # Makes the event that dropping or pasting a file makes, with the file's bytes in base64.
@@ -17,11 +19,12 @@ _TRANSFER = """([kind, name, type, data]) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([bytes], name, { type }));
   if (kind === "paste") {
-    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true }));
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, cancelable: true }));
     return;
   }
   for (const one of ["dragenter", "dragover", "drop"]) {
-    document.body.dispatchEvent(new DragEvent(one, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    const event = new DragEvent(one, { dataTransfer: transfer, bubbles: true, cancelable: true });
+    document.body.dispatchEvent(event);
   }
 }"""
 

@@ -7,8 +7,10 @@ import io
 import re
 from pathlib import Path
 
-from browser_fixtures import found, give
+from in_browser import found, give
 from playwright.sync_api import Page, expect
+
+pytest_plugins = ["browser_fixtures"]
 
 
 def test_the_history_outlasts_the_page_and_leads_back_to_answers(phone: Page) -> None:
@@ -53,13 +55,14 @@ def test_names_in_the_csv_are_no_formulas(desktop: Page) -> None:
     cells = desktop.evaluate(
         """async () => {
           const { csv } = await import("/js/csv.js");
-          const match = { verified: true, page: 1, confidence: 0.99, source: "-2+3.pdf", book: { id: 1, title: '=1,"x"' } };
+          const book = { id: 1, title: '=1,"x"' };
+          const match = { verified: true, page: 1, confidence: 0.99, source: "-2+3.pdf", book };
           const entry = { at: 0, name: "@a.jpg", answer: { status: "found", matches: [match] } };
           return csv([entry], ["time"], () => "+link");
         }"""
     )
     row = next(csv.reader(io.StringIO(cells.split("\r\n")[1])))
-    assert row[1:] == ["'@a.jpg", "found", "'=1,\"x\"", "1", "0.99", "'-2+3.pdf", "'+link"]
+    assert row[1:] == ["'@a.jpg", "found", '\'=1,"x"', "1", "0.99", "'-2+3.pdf", "'+link"]
 
 
 def test_entries_are_forgotten_one_by_one_or_all_after_a_question(phone: Page) -> None:

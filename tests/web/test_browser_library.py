@@ -6,8 +6,10 @@ import json
 import re
 
 from books import pdf_bytes
-from browser_fixtures import opened
+from in_browser import opened
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
+
+pytest_plugins = ["browser_fixtures"]
 
 TITLES = ["jlreq-ja", "kanbun-ja", "testmath", "The pseudo Package", "User Manual for chemobabel.sty"]
 
@@ -125,7 +127,9 @@ def test_thousands_of_books_are_put_on_the_page_as_one_scrolls(browser: Browser,
         route.fulfill(status=404)
 
     with opened(browser, address) as page:
-        page.route("**/api/v1/books", lambda route: route.fulfill(content_type="application/json", body=many(4000)))
+        page.route(
+            "**/api/v1/books", lambda route: route.fulfill(content_type="application/json", body=many(4000))
+        )
         page.route("**/cover*", cover)
         open_library(page)
         expect(page.locator(".screen-head p")).to_have_text("4,000 books, 400,000 pages")

@@ -55,6 +55,7 @@ def main() -> int:
                 with opened(browser, address, **look, permissions=["camera"]) as page:
                     show(page, name)
         browser.close()
+    put_together(["camera", "answer", "not-found", "library"], "phone-en-light", "page")
     return 0
 
 
@@ -92,6 +93,18 @@ def show(page: Page, name: str) -> None:
     for cover in page.locator(".cover img").all():
         expect(cover).to_be_visible()
     keep(page, f"{name}-library")
+
+
+def put_together(screens: list[str], look: str, name: str) -> None:
+    """One picture of some screens side by side, for the documentation's first page."""
+    pictures = [Image.open(OUT / f"{look}-{screen}.png").convert("RGB") for screen in screens]
+    width, height = 390, 844
+    gap = 24
+    sheet = Image.new("RGB", (len(pictures) * (width + gap) - gap, height), "white")
+    for place, picture in enumerate(pictures):
+        small = picture.resize((width, height), Image.Resampling.LANCZOS)
+        sheet.paste(small, (place * (width + gap), 0))
+    sheet.quantize(200, dither=Image.Dither.NONE).save(OUT / f"{name}.png", optimize=True)
 
 
 def keep(page: Page, name: str) -> None:

@@ -1,4 +1,5 @@
 // The history as a table for spreadsheets.
+import { verified } from "./asking.js";
 
 /**
  * Entries as CSV (RFC 4180), a row a verified page, or one row for a photo of none.
@@ -9,9 +10,9 @@
 export function csv(entries, columns, link) {
   const rows = entries.flatMap((entry) => {
     const head = [new Date(entry.at).toISOString(), entry.name, entry.answer.status];
-    const verified = entry.answer.matches.filter((match) => match.verified);
-    if (!verified.length) return [[...head, "", "", "", "", ""]];
-    return verified.map((match) => [
+    const pages = verified(entry.answer);
+    if (!pages.length) return [[...head, "", "", "", "", ""]];
+    return pages.map((match) => [
       ...head,
       match.book.title,
       match.page,

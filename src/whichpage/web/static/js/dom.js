@@ -15,7 +15,9 @@ export function h(what, given = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -31,8 +33,10 @@ export function s(tag, given = {}, ...children) {
 
 // Drawn on a grid of 24, in strokes.
 const ICONS = {
-  camera: "M4 8.5A1.5 1.5 0 0 1 5.5 7h2.2l1.3-2.2h6L16.3 7h2.2A1.5 1.5 0 0 1 20 8.5v8.5a1.5 1.5 0 0 1-1.5 1.5h-13A1.5 1.5 0 0 1 4 17zM12 15.8a3.2 3.2 0 1 0 0-6.4 3.2 3.2 0 0 0 0 6.4z",
-  picture: "M5.5 4.5h13a1 1 0 0 1 1 1v13a1 1 0 0 1-1 1h-13a1 1 0 0 1-1-1v-13a1 1 0 0 1 1-1zM4.8 16.5l4.2-4.5 3.5 3.5 2-2 4.7 4.5M15 9.3v.01",
+  camera:
+    "M4 8.5A1.5 1.5 0 0 1 5.5 7h2.2l1.3-2.2h6L16.3 7h2.2A1.5 1.5 0 0 1 20 8.5v8.5a1.5 1.5 0 0 1-1.5 1.5h-13A1.5 1.5 0 0 1 4 17zM12 15.8a3.2 3.2 0 1 0 0-6.4 3.2 3.2 0 0 0 0 6.4z",
+  picture:
+    "M5.5 4.5h13a1 1 0 0 1 1 1v13a1 1 0 0 1-1 1h-13a1 1 0 0 1-1-1v-13a1 1 0 0 1 1-1zM4.8 16.5l4.2-4.5 3.5 3.5 2-2 4.7 4.5M15 9.3v.01",
   history: "M4.5 12a7.5 7.5 0 1 0 2.4-5.5L4.5 8.5M4.5 4.5v4h4M12 8v4.3l2.8 1.7",
   books: "M5 4.5h3.5v15H5zM8.5 7H12v12.5H8.5zM13 7.6l3.4-.9 3.3 12.2-3.4.9z",
   book: "M12 6.5C10.2 5.2 7.5 4.8 4.5 5v13c3-.2 5.7.2 7.5 1.5 1.8-1.3 4.5-1.7 7.5-1.5V5c-3-.2-5.7.2-7.5 1.5zM12 6.5v13",
@@ -56,12 +60,17 @@ const ICONS = {
   tilt: "M6 7.5L18 5v14L6 16.5zM3 5v14",
   turn: "M18.5 9A7.5 7.5 0 1 0 19.5 13M19.5 4.5V9H15",
   zoom: "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13zM15.3 15.3L20 20M10.5 8v5M8 10.5h5",
-  offline: "M4.5 4.5l15 15M8.5 15.5a5 5 0 0 1 5.5-1M5.5 12.5a9 9 0 0 1 4-2.3M13.5 10a9 9 0 0 1 5 2.5M12 18.5v.01",
+  offline:
+    "M4.5 4.5l15 15M8.5 15.5a5 5 0 0 1 5.5-1M5.5 12.5a9 9 0 0 1 4-2.3M13.5 10a9 9 0 0 1 5 2.5M12 18.5v.01",
 };
 
 /** A decorative icon; what stands beside it, or the button's label, says what it means. */
 export function icon(name) {
-  return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: ICONS[name] }));
+  return s(
+    "svg",
+    { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" },
+    s("path", { d: ICONS[name] }),
+  );
 }
 
 const urls = new Map(); // of the images that show a blob

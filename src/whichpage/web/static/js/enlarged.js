@@ -8,7 +8,11 @@ export function enlarged(content, label) {
     "dialog.enlarged",
     { "aria-label": label, onclose: () => dialog.remove() },
     h("div.enlarged-scroll", { tabindex: 0, role: "group", "aria-label": label }, content),
-    h("form", { method: "dialog" }, h("button.round-button", { "aria-label": t.close, autofocus: true }, icon("close"))),
+    h(
+      "form",
+      { method: "dialog" },
+      h("button.round-button", { "aria-label": t.close, autofocus: true }, icon("close")),
+    ),
   );
   document.body.append(dialog);
   dialog.showModal();

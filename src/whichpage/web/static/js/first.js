@@ -7,9 +7,11 @@
       return null; // Storage may be forbidden; the defaults do.
     }
   };
-  const preferred = (navigator.languages ?? [navigator.language]).find((tag) => /^(en|ja)\b/i.test(tag)) ?? "en";
+  const preferred =
+    (navigator.languages ?? [navigator.language]).find((tag) => /^(en|ja)\b/i.test(tag)) ?? "en";
   const chosen = stored("whichpage.language");
-  document.documentElement.lang = chosen === "en" || chosen === "ja" ? chosen : preferred.slice(0, 2).toLowerCase();
+  document.documentElement.lang =
+    chosen === "en" || chosen === "ja" ? chosen : preferred.slice(0, 2).toLowerCase();
   const theme = stored("whichpage.theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 })();

@@ -1,4 +1,5 @@
 // The page's language: chosen by the reader, else the browser's; `t` holds the strings of the one in use.
+import { Unreachable } from "./api.js";
 import en from "./lang/en.js";
 import ja from "./lang/ja.js";
 import { setSetting } from "./settings.js";
@@ -18,6 +19,7 @@ export function setLanguage(tag) {
 
 /** What is wrong, for people, from an error of `api.js`. */
 export function explain(error) {
+  if (error instanceof Unreachable) return t.offline;
   if (error.status === undefined) return error.message;
   return t.errors[error.status] ?? t.errors.other;
 }
@@ -30,7 +32,8 @@ const SURE = 0.99;
 
 /** A confidence in words, with the number; rounding never makes it certain. */
 export function certainty(confidence) {
-  const words = confidence >= SURE ? t.certainty.sure : confidence >= FAIR ? t.certainty.high : t.certainty.fair;
+  const words =
+    confidence >= SURE ? t.certainty.sure : confidence >= FAIR ? t.certainty.high : t.certainty.fair;
   const percent = Math.floor(confidence * 1000) / 10;
   return { words, number: confidence > 0.999 ? t.almost : t.probability(percent.toLocaleString(language())) };
 }

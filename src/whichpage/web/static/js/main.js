@@ -61,11 +61,24 @@ function drawFrame(tab) {
   dropHint.textContent = tab === "library" ? t.dropBooks : t.dropHere;
   offline.replaceChildren(icon("offline"), t.offline);
   const link = ([name, href, sign, key]) =>
-    h("li", {}, h("a", { href, "aria-current": name === tab ? "page" : null }, icon(sign), h("span", {}, t[key])));
+    h(
+      "li",
+      {},
+      h("a", { href, "aria-current": name === tab ? "page" : null }, icon(sign), h("span", {}, t[key])),
+    );
   bar.replaceChildren(
-    h("a.brand", { href: "#/" }, h("img", { src: "icons/icon.svg", alt: "", width: 28, height: 28 }), "whichpage"),
+    h(
+      "a.brand",
+      { href: "#/" },
+      h("img", { src: "icons/icon.svg", alt: "", width: 28, height: 28 }),
+      "whichpage",
+    ),
     h("nav.tabs", { "aria-label": t.navigation }, h("ul", {}, TABS.map(link))),
-    h("button.language", { type: "button", lang: language() === "en" ? "ja" : "en", onclick: changeLanguage }, t.otherLanguage),
+    h(
+      "button.language",
+      { type: "button", lang: language() === "en" ? "ja" : "en", onclick: changeLanguage },
+      t.otherLanguage,
+    ),
     h(
       "button.round-button",
       { type: "button", "aria-label": isDark() ? t.themeToLight : t.themeToDark, onclick: changeTheme },
@@ -87,7 +100,8 @@ async function changeLanguage() {
 }
 
 const darkSystem = window.matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => (document.documentElement.dataset.theme ?? (darkSystem.matches ? "dark" : "light")) === "dark";
+const isDark = () =>
+  (document.documentElement.dataset.theme ?? (darkSystem.matches ? "dark" : "light")) === "dark";
 
 function changeTheme() {
   const theme = isDark() ? "light" : "dark";

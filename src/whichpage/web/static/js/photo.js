@@ -45,12 +45,17 @@ export function jpeg(source, longSide, quality = QUALITY) {
   context.imageSmoothingQuality = "high";
   context.drawImage(source, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve, reject) => {
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the canvas gave no picture"))), "image/jpeg", quality);
+    canvas.toBlob(
+      (blob) => (blob ? resolve(blob) : reject(new Error("the canvas gave no picture"))),
+      "image/jpeg",
+      quality,
+    );
   });
 }
 
 /** The image files among what was dropped, pasted or chosen. */
 export function imagesOf(transfer) {
-  const looksLikeImage = (file) => file.type.startsWith("image/") || /\.(heic|heif|jpe?g|png|webp)$/i.test(file.name);
+  const looksLikeImage = (file) =>
+    file.type.startsWith("image/") || /\.(heic|heif|jpe?g|png|webp)$/i.test(file.name);
   return [...(transfer?.files ?? [])].filter(looksLikeImage);
 }

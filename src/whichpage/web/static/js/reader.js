@@ -30,7 +30,11 @@ export class Reader {
 
   build() {
     const nav = (label, sign, step) =>
-      h("button.round-button", { type: "button", "aria-label": label, onclick: () => this.turn(step) }, icon(sign));
+      h(
+        "button.round-button",
+        { type: "button", "aria-label": label, onclick: () => this.turn(step) },
+        icon(sign),
+      );
     this.backward = nav(t.previous, "left", -1);
     this.forward = nav(t.next, "right", 1);
     this.label = h("span.reader-label.numbers");
@@ -45,8 +49,16 @@ export class Reader {
     this.track = h("div.track");
     this.stage = h("div.stage", {}, this.track);
     this.swipe();
-    this.zoom = h("button.round-button.zoom", { type: "button", "aria-label": t.zoom, onclick: () => this.enlarge() }, icon("zoom"));
-    this.homeward = h("button.button.small-button", { type: "button", onclick: () => this.show(this.home) }, t.backToFound(this.home));
+    this.zoom = h(
+      "button.round-button.zoom",
+      { type: "button", "aria-label": t.zoom, onclick: () => this.enlarge() },
+      icon("zoom"),
+    );
+    this.homeward = h(
+      "button.button.small-button",
+      { type: "button", onclick: () => this.show(this.home) },
+      t.backToFound(this.home),
+    );
     this.open = this.book.file ? h("a.button.primary", { target: "_blank", rel: "noopener" }) : null;
     this.link = h(
       "button.button",
@@ -58,7 +70,13 @@ export class Reader {
     this.element = h(
       "section.reader",
       { "aria-label": t.reader },
-      h("div.reader-bar", {}, this.backward, h("div.reader-place", {}, this.label, this.slider), this.forward),
+      h(
+        "div.reader-bar",
+        {},
+        this.backward,
+        h("div.reader-place", {}, this.label, this.slider),
+        this.forward,
+      ),
       this.homeward,
       h("div.reader-stage", {}, this.stage, this.zoom),
       h("div.reader-actions", {}, this.open, this.link),
@@ -76,7 +94,8 @@ export class Reader {
     const old = new Map([...this.track.children].map((leaf) => [Number(leaf.dataset.page), leaf]));
     const near = [this.page - 1, this.page, this.page + 1];
     this.track.replaceChildren(...near.map((number) => old.get(number) ?? this.leaf(number)));
-    for (const leaf of this.track.children) leaf.toggleAttribute("inert", Number(leaf.dataset.page) !== this.page);
+    for (const leaf of this.track.children)
+      leaf.toggleAttribute("inert", Number(leaf.dataset.page) !== this.page);
     this.describe();
     this.onPage(this.page);
   }
@@ -123,10 +142,13 @@ export class Reader {
     if (this.page === target - step) {
       this.moving = target;
       this.settle(-step);
-      this.turning = setTimeout(() => {
-        this.moving = null;
-        this.show(target);
-      }, window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : TURN);
+      this.turning = setTimeout(
+        () => {
+          this.moving = null;
+          this.show(target);
+        },
+        window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : TURN,
+      );
     } else this.turn(step);
   }
 
@@ -137,7 +159,8 @@ export class Reader {
 
   key(event) {
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (document.querySelector("dialog[open]") || event.target.matches("input, textarea, select, summary")) return;
+    if (document.querySelector("dialog[open]") || event.target.matches("input, textarea, select, summary"))
+      return;
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     event.preventDefault();
     this.turn(event.key === "ArrowRight" ? 1 : -1);
@@ -199,7 +222,12 @@ export class Reader {
         { open },
         h("summary", {}, t.pageText),
         h("p.page-words", { lang: japanese ? "ja" : null }, text),
-        h("button.button", { type: "button", onclick: () => copy(text, t.textCopied) }, icon("copy"), t.copyText),
+        h(
+          "button.button",
+          { type: "button", onclick: () => copy(text, t.textCopied) },
+          icon("copy"),
+          t.copyText,
+        ),
       ),
     );
   }

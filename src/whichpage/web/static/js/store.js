@@ -44,7 +44,11 @@ export async function keep(entry) {
   // Times alone could repeat when several photos are answered within a millisecond.
   const kept = { ...entry, id: `${at.toString(36)}-${Math.random().toString(36).slice(2, 8)}`, at };
   try {
-    await run("readwrite", (store) => store.put(kept), () => memory.set(kept.id, kept));
+    await run(
+      "readwrite",
+      (store) => store.put(kept),
+      () => memory.set(kept.id, kept),
+    );
     const old = (await all()).slice(MOST);
     for (const one of old) await forget(one.id);
   } catch {
@@ -53,20 +57,38 @@ export async function keep(entry) {
   return kept;
 }
 
-export const get = async (id) => (await run("readonly", (store) => store.get(id), () => undefined)) ?? memory.get(id);
+export const get = async (id) =>
+  (await run(
+    "readonly",
+    (store) => store.get(id),
+    () => undefined,
+  )) ?? memory.get(id);
 
 /** Everything kept, the newest first. */
 export async function all() {
-  const stored = (await run("readonly", (store) => store.getAll(), () => [])) ?? [];
+  const stored =
+    (await run(
+      "readonly",
+      (store) => store.getAll(),
+      () => [],
+    )) ?? [];
   return [...stored, ...memory.values()].sort((a, b) => b.at - a.at);
 }
 
 export async function forget(id) {
   memory.delete(id);
-  await run("readwrite", (store) => store.delete(id), () => undefined);
+  await run(
+    "readwrite",
+    (store) => store.delete(id),
+    () => undefined,
+  );
 }
 
 export async function clear() {
   memory.clear();
-  await run("readwrite", (store) => store.clear(), () => undefined);
+  await run(
+    "readwrite",
+    (store) => store.clear(),
+    () => undefined,
+  );
 }

@@ -77,7 +77,13 @@ export async function adoptJobs() {
   const known = new Set(uploads.map((upload) => upload.job));
   for (const job of (await jobs()).reverse()) {
     if (known.has(job.id) || job.state === "done" || dismissed.has(job.id)) continue;
-    const upload = begin(job.name, { job: job.id, phase: job.state, done: job.pages_done, total: job.pages_total, detail: job.error });
+    const upload = begin(job.name, {
+      job: job.id,
+      phase: job.state,
+      done: job.pages_done,
+      total: job.pages_total,
+      detail: job.error,
+    });
     if (job.state !== "failed") follow(upload, job.events);
   }
 }

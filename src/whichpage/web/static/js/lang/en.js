@@ -34,7 +34,8 @@ export default {
   insecure:
     "The live camera needs a secure connection. Your phone's own camera works without; for the live one, start the server with “whichpage serve --tls”.",
   noCamera: "No camera was found here. A photo does just as well.",
-  cameraDenied: "This page may not use the camera. Allow it in the browser's site settings, or choose a photo.",
+  cameraDenied:
+    "This page may not use the camera. Allow it in the browser's site settings, or choose a photo.",
   cameraBusy: "The camera could not be started; another program may be using it.",
   emptyLibrary: "There are no books in the library yet, so nothing can be found.",
   addBooks: "Add books",

@@ -30,7 +30,8 @@ function foundScreen(entry) {
     photo.choose(index);
     for (const [number, tab] of tabs.entries()) tab.setAttribute("aria-pressed", String(number === index));
   };
-  const tabs = matches.length > 1 ? matches.map((match, index) => matchTab(match, index, () => choose(index))) : [];
+  const tabs =
+    matches.length > 1 ? matches.map((match, index) => matchTab(match, index, () => choose(index))) : [];
   const element = h(
     "article.answer",
     {},
@@ -70,17 +71,31 @@ function headParts(match) {
 }
 
 function matchTab(match, index, onclick) {
-  return h("button.match-tab", { type: "button", "data-place": index, onclick }, h("span.dot", { "aria-hidden": "true" }), t.page(match.page));
+  return h(
+    "button.match-tab",
+    { type: "button", "data-place": index, onclick },
+    h("span.dot", { "aria-hidden": "true" }),
+    t.page(match.page),
+  );
 }
 
 /** The photo with the outlines of its pages; the chosen one stands out. */
 function photoFigure(entry, matches) {
   const { width, height } = entry.answer;
   const image = entry.photo
-    ? showBlob(h("img", { alt: matches.length ? t.photoAlt(matches.map((match) => match.page).join(", ")) : t.photoAltNothing }), entry.photo)
+    ? showBlob(
+        h("img", {
+          alt: matches.length ? t.photoAlt(matches.map((match) => match.page).join(", ")) : t.photoAltNothing,
+        }),
+        entry.photo,
+      )
     : h("p.photo-gone", {}, t.photoGone);
   const outlines = matches.map((match, index) => outline(match.quad, index, Math.max(width, height)));
-  const overlay = s("svg", { class: "outline", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, ...outlines);
+  const overlay = s(
+    "svg",
+    { class: "outline", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" },
+    ...outlines,
+  );
   const frame = h("div.photo-frame", {}, image, overlay);
   // The photo's shape is known from the answer, so its place is kept before it is drawn.
   frame.style.aspectRatio = `${width} / ${height}`;
@@ -92,7 +107,13 @@ function photoFigure(entry, matches) {
   const element = h(
     "figure.photo",
     {},
-    entry.photo ? h("button.photo-button", { type: "button", "aria-label": `${t.yourPhoto}: ${t.zoom}`, onclick: enlarge }, frame) : frame,
+    entry.photo
+      ? h(
+          "button.photo-button",
+          { type: "button", "aria-label": `${t.yourPhoto}: ${t.zoom}`, onclick: enlarge },
+          frame,
+        )
+      : frame,
   );
   return { element, choose };
 }
@@ -112,14 +133,20 @@ function outline(quad, index, longSide) {
 
 function notFoundScreen(entry) {
   const near = entry.answer.matches.filter((match) => !match.verified);
-  const tip = ({ icon: sign, title, text }) => h("li", {}, icon(sign), h("div", {}, h("h2", {}, title), h("p.muted", {}, text)));
+  const tip = ({ icon: sign, title, text }) =>
+    h("li", {}, icon(sign), h("div", {}, h("h2", {}, title), h("p.muted", {}, text)));
   const element = h(
     "article.answer.nothing",
     {},
     h(
       "div.answer-side",
       {},
-      h("header.answer-head", {}, h("h1", { tabindex: -1 }, t.notFound), h("p.lead.muted", {}, t.notFoundLead)),
+      h(
+        "header.answer-head",
+        {},
+        h("h1", { tabindex: -1 }, t.notFound),
+        h("p.lead.muted", {}, t.notFoundLead),
+      ),
       photoFigure(entry, []).element,
     ),
     h(
@@ -127,7 +154,9 @@ function notFoundScreen(entry) {
       {},
       h("ul.tips", {}, t.tips.map(tip)),
       h("a.button.primary.big", { href: "#/" }, icon("camera"), t.tryAnother),
-      near.length ? h("details.nearest", {}, h("summary", {}, t.nearest), h("ul.nearest-pages", {}, near.map(nearPage))) : null,
+      near.length
+        ? h("details.nearest", {}, h("summary", {}, t.nearest), h("ul.nearest-pages", {}, near.map(nearPage)))
+        : null,
     ),
   );
   return { element, title: t.notFound };

@@ -4,16 +4,12 @@ import { ask, verified } from "../asking.js";
 import { h, icon, showBlob } from "../dom.js";
 import { corners, sketch } from "../drawings.js";
 import { detailOf, explain, t } from "../i18n.js";
-import { cameraGranted, cameraPossible, openCamera, torchOf, watch } from "../live.js";
+import { cameraPossible } from "../live.js";
 import { notice, speak } from "../notices.js";
-import { jpeg } from "../photo.js";
-import { setSetting, setting } from "../settings.js";
+import { prepare } from "../photo.js";
+import { filePicker } from "../picker.js";
 import { keep } from "../store.js";
-
-const AUTO = "auto"; // whether the reader wants the camera to look by itself
-const SHUTTER_SIDE = 2000; // pixels
-
-let justAnswered = null; // "book:page" that the camera need not report twice in a row
+import { CameraView, justAnswered } from "./camera_view.js";
 
 /** The finding screen. */
 export function findScreen() {
@@ -29,45 +25,58 @@ export function findScreen() {
 
 class FindView {
   constructor() {
-    this.camera = null; // the stream, while it runs
-    this.watching = null; // the AbortController of the automatic mode
-    this.asking = null; // and that of a photo being looked up
-    this.video = h("video", { playsinline: true, muted: true, "aria-hidden": "true" });
-    this.video.muted = true; // the attribute alone does not mute a video made by script
+    this.asking = null; // the AbortController of the photos that are being looked up
+    this.camera = new CameraView({
+      picker: this.picker({ label: t.choosePhotos, sign: "picture", looks: "round-button", bare: true }),
+      state: (name, text) => this.setState(name, text),
+      say: (text) => this.say(text),
+      problem: (text) => this.showProblem(text),
+      fail: (error) => this.fail(error),
+      photo: (photo) => this.lookUp([photo]),
+      found: (frame, answer) => this.keepFrame(frame, answer),
+    });
     this.still = h("img.still", { alt: "", hidden: true });
     this.status = h("p.finder-status", { role: "status", "aria-live": "polite" });
     this.welcome = h("div.welcome", {}, ...this.welcomeParts());
-    this.controls = h("div.controls", { hidden: true }, ...this.controlParts());
     this.working = h(
       "div.working",
       { hidden: true },
       h("span.sweep", { "aria-hidden": "true" }),
-      h("button.button.on-night", { type: "button", onclick: () => this.asking?.abort() }, t.cancel),
+      (this.cancel = h("button.button", { type: "button", onclick: () => this.asking?.abort() }, t.cancel)),
     );
     this.problem = h("div.finder-problem", { role: "alert", hidden: true });
     this.finder = h(
       "div.finder",
       { "data-state": "idle" },
-      this.video,
+      this.camera.video,
       this.still,
       corners(),
       this.welcome,
       this.working,
       this.status,
       this.problem,
-      this.controls,
-      this.close,
+      this.camera.controls,
+      this.camera.close,
     );
     this.element = h("div.find-screen", {}, this.finder);
-    this.onHide = () => document.hidden && this.stopCamera();
-    document.addEventListener("visibilitychange", this.onHide);
   }
 
   welcomeParts() {
     const possible = cameraPossible();
     const start = possible
-      ? h("button.button.primary.big", { type: "button", onclick: () => this.startCamera() }, icon("camera"), t.startCamera)
-      : filePicker({ label: t.takePhoto, sign: "camera", primary: true, capture: true }, (photos) => this.lookUp(photos));
+      ? h(
+          "button.button.primary.big",
+          { type: "button", onclick: () => this.camera.start() },
+          icon("camera"),
+          t.startCamera,
+        )
+      : this.picker({
+          label: t.takePhoto,
+          sign: "camera",
+          looks: "button.big.primary",
+          multiple: false,
+          capture: "environment",
+        });
     return [
       sketch(),
       h("h1", { tabindex: -1 }, t.findTitle),
@@ -76,25 +85,23 @@ class FindView {
         "div.welcome-buttons",
         {},
         start,
-        filePicker({ label: t.choosePhotos, sign: "picture" }, (photos) => this.lookUp(photos)),
+        this.picker({ label: t.choosePhotos, sign: "picture", looks: "button.big" }),
       ),
       possible ? h("p.small.wide-only", {}, t.dropOrPaste) : h("p.small", {}, t.insecure),
-      (this.empty = h("p.empty-library", { hidden: true }, t.emptyLibrary, " ", h("a", { href: "#/library" }, t.addBooks))),
+      (this.empty = h(
+        "p.empty-library",
+        { hidden: true },
+        t.emptyLibrary,
+        " ",
+        h("a", { href: "#/library" }, t.addBooks),
+      )),
     ];
   }
 
-  controlParts() {
-    const pick = filePicker({ label: t.choosePhotos, sign: "picture", bare: true }, (photos) => this.lookUp(photos));
-    this.shutter = h("button.shutter", { type: "button", "aria-label": t.shutter, onclick: () => this.press() });
-    this.auto = h(
-      "button.toggle",
-      { type: "button", "aria-pressed": "false", "aria-label": `${t.auto}: ${t.autoLabel}`, onclick: () => this.toggleAuto() },
-      icon("auto"),
-      h("span", {}, t.auto),
+  picker(given) {
+    return filePicker({ accept: "image/*,.heic,.heif", multiple: true, ...given }, (photos) =>
+      this.lookUp(photos),
     );
-    this.torch = h("button.toggle", { type: "button", "aria-pressed": "false", hidden: true }, icon("torch"), h("span", {}, t.torch));
-    this.close = h("button.round-button.stop-camera", { type: "button", "aria-label": t.stopCamera, hidden: true, onclick: () => this.endCamera() }, icon("close"));
-    return [pick, this.torch, this.shutter, this.auto];
   }
 
   /** Called once the screen is on the page. */
@@ -103,88 +110,15 @@ class FindView {
       (list) => (this.empty.hidden = list.length > 0),
       (error) => error.status && this.fail(error),
     );
-    if (cameraPossible() && wantsCamera && (await cameraGranted()) && this.element.isConnected && !this.asking) {
-      await this.startCamera();
-    }
+    if ((await this.camera.wanted()) && this.element.isConnected && !this.asking) await this.camera.start();
   }
 
-  async startCamera() {
-    this.problem.hidden = true;
-    this.setState("starting", t.startingCamera);
-    try {
-      const stream = await openCamera(this.video);
-      if (!this.element.isConnected) return void stream.getTracks().forEach((track) => track.stop());
-      this.camera = stream;
-      wantsCamera = true;
-    } catch (error) {
-      const sentences = { NotFoundError: t.noCamera, NotAllowedError: t.cameraDenied };
-      this.setState("idle");
-      this.showProblem(sentences[error.name] ?? t.cameraBusy);
-      return;
-    }
-    this.offerTorch();
-    this.setState("live", t.liveManual);
-    if (setting(AUTO) !== "off") this.startWatching();
-  }
-
-  offerTorch() {
-    const turn = torchOf(this.camera);
-    this.torch.hidden = !turn;
-    this.torch.onclick = async () => {
-      const on = this.torch.getAttribute("aria-pressed") !== "true";
-      await turn(on);
-      this.torch.setAttribute("aria-pressed", String(on));
-    };
-  }
-
-  toggleAuto() {
-    setSetting(AUTO, this.watching ? "off" : "on");
-    if (this.watching) {
-      this.stopWatching();
-      this.say(t.liveManual);
-    } else this.startWatching();
-  }
-
-  async startWatching() {
-    const control = (this.watching = new AbortController());
-    this.auto.setAttribute("aria-pressed", "true");
-    this.finder.dataset.watching = "";
-    this.say(t.liveLooking);
-    try {
-      const found = await watch(this.video, {
-        signal: control.signal,
-        ignore: justAnswered,
-        onState: (state, value) => this.say(liveText(state, value)),
-      });
-      if (control.signal.aborted) return;
-      this.stopWatching();
-      if (!found) this.say(t.livePaused);
-      else await this.keepFrame(found);
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      this.stopWatching();
-      this.say(t.liveManual);
-      this.fail(error);
-    }
-  }
-
-  stopWatching() {
-    this.watching?.abort();
-    this.watching = null;
-    this.auto.setAttribute("aria-pressed", "false");
-    delete this.finder.dataset.watching;
-  }
-
-  async keepFrame({ frame, answer }) {
+  /** Keeps what the camera saw by itself, and shows it. */
+  async keepFrame(frame, answer) {
     navigator.vibrate?.(40);
     this.say(t.liveFound(verified(answer)[0].page));
-    const thumbnail = await jpeg(await createImageBitmap(frame), 192, 0.75);
-    this.goTo(await keep({ name: frameName(), photo: frame, thumbnail, shown: true, answer }));
-  }
-
-  async press() {
-    this.stopWatching();
-    await this.lookUp([new File([await jpeg(this.video, SHUTTER_SIDE)], frameName(), { type: "image/jpeg" })]);
+    const { thumbnail } = await prepare(frame);
+    this.goTo(await keep({ name: frame.name, photo: frame, thumbnail, shown: true, answer }));
   }
 
   /** Looks photos up one after the other; one leads to its answer, several to the history. */
@@ -192,7 +126,7 @@ class FindView {
     if (!photos.length) return;
     this.asking?.abort();
     const control = (this.asking = new AbortController());
-    this.stopWatching();
+    this.camera.stopWatching();
     this.problem.hidden = true;
     const entries = [];
     try {
@@ -215,15 +149,19 @@ class FindView {
   }
 
   arriveAt(entries) {
-    if (!this.element.isConnected) return; // the reader went elsewhere; the history has them
+    if (entries.length === 1 && !this.element.isConnected) {
+      // The reader went elsewhere meanwhile: no screen is taken from under them, the history has it.
+      const first = verified(entries[0].answer)[0];
+      return void notice(first ? t.foundSpoken(first.book.title, first.page) : t.notFoundSpoken);
+    }
     if (entries.length === 1) return void this.goTo(entries[0]);
     notice(t.severalDone(entries.filter((entry) => verified(entry.answer).length).length, entries.length));
-    location.hash = "#/history";
+    if (this.element.isConnected) location.hash = "#/history";
   }
 
   goTo(entry) {
     const first = verified(entry.answer)[0];
-    justAnswered = first ? `${first.book.id}:${first.page}` : null;
+    justAnswered(first ? `${first.book.id}:${first.page}` : null);
     speak(first ? t.foundSpoken(first.book.title, first.page) : t.notFoundSpoken);
     location.hash = `#/answer/${entry.id}`;
   }
@@ -236,15 +174,25 @@ class FindView {
   /** Back to the camera where it runs, else to the start. */
   rest() {
     this.still.hidden = true;
-    this.setState(this.camera ? "live" : "idle", this.camera ? t.liveManual : "");
+    const live = this.camera.running;
+    this.setState(live ? "live" : "idle", live ? t.liveManual : "");
   }
 
   setState(state, text = "") {
     this.finder.dataset.state = state;
     this.say(text);
+    this.focused ||= this.finder.contains(document.activeElement);
     this.welcome.hidden = state !== "idle";
-    this.controls.hidden = this.close.hidden = state !== "live";
+    this.camera.controls.hidden = this.camera.close.hidden = state !== "live";
     this.working.hidden = state !== "working";
+    // A button that is hidden loses the focus, and with it the reader's place on the page.
+    const active = document.activeElement;
+    const lost = active === document.body || active.checkVisibility?.() === false;
+    if (!this.focused || !lost || state === "starting") return;
+    const next =
+      { live: this.camera.shutter, working: this.cancel }[state] ?? this.element.querySelector("h1");
+    next.focus({ preventScroll: true });
+    this.focused = false;
   }
 
   /** Says it below the picture; the same again is no news to a screen reader. */
@@ -258,61 +206,16 @@ class FindView {
   }
 
   showProblem(text, detail, again) {
+    this.problem.hidden = !text;
+    if (!text) return;
     this.problem.replaceChildren(
       icon("warning"),
       h("div", {}, h("p", {}, text), detail ? h("p.small", {}, detail) : null),
       again ? h("button.button", { type: "button", onclick: again }, t.retry) : null,
     );
-    this.problem.hidden = false;
-  }
-
-  /** The reader wants no camera, now or when coming back. */
-  endCamera() {
-    wantsCamera = false;
-    this.stopCamera();
-    this.element.querySelector("h1").focus({ preventScroll: true });
-  }
-
-  stopCamera() {
-    this.stopWatching();
-    if (!this.camera) return;
-    for (const track of this.camera.getTracks()) track.stop();
-    this.camera = null;
-    this.video.srcObject = null;
-    if (this.finder.dataset.state === "live") this.setState("idle");
   }
 
   stop() {
-    document.removeEventListener("visibilitychange", this.onHide);
-    this.stopCamera();
+    this.camera.destroy();
   }
-}
-
-let wantsCamera = false; // once started, the camera starts again when the reader comes back
-
-const frameName = () => `camera ${new Date().toLocaleTimeString("sv")}.jpg`.replaceAll(":", ".");
-
-function liveText(state, value) {
-  if (state === "dark") return t.liveDark;
-  if (state === "moving") return t.liveMoving;
-  if (state === "same") return t.liveSame(value);
-  // The first failures are nothing: the phone is still on its way to the page.
-  return value < 4 ? t.liveLooking : t.liveHints[Math.floor((value - 4) / 4) % t.liveHints.length];
-}
-
-/** A button that chooses photos; a file input under a label, so that keyboard and screen reader know it. */
-function filePicker({ label, sign, primary = false, capture = false, bare = false }, chosen) {
-  const input = h("input.picker-input", {
-    type: "file",
-    accept: "image/*,.heic,.heif",
-    multiple: !capture,
-    capture: capture ? "environment" : null,
-    "aria-label": label,
-    onchange: () => {
-      chosen([...input.files]);
-      input.value = ""; // so that the same photo may be chosen again
-    },
-  });
-  const looks = bare ? "span.round-button" : `span.button.big${primary ? ".primary" : ""}`;
-  return h("label.picker", {}, input, h(looks, { "aria-hidden": "true" }, icon(sign), bare ? null : label));
 }

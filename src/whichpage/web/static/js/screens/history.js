@@ -29,7 +29,8 @@ async function draw(element) {
     return;
   }
   const clearAll = async () => {
-    if (!(await confirmDialog({ title: t.clearTitle, text: t.clearText, yes: t.clear, no: t.cancel }))) return;
+    if (!(await confirmDialog({ title: t.clearTitle, text: t.clearText, yes: t.clear, no: t.cancel })))
+      return;
     await clear();
     await draw(element);
   };
@@ -41,7 +42,12 @@ async function draw(element) {
       h(
         "div.head-buttons",
         {},
-        h("button.button", { type: "button", onclick: () => download(entries) }, icon("download"), t.exportCsv),
+        h(
+          "button.button",
+          { type: "button", onclick: () => download(entries) },
+          icon("download"),
+          t.exportCsv,
+        ),
         h("button.button.quiet", { type: "button", onclick: clearAll }, icon("trash"), t.clear),
       ),
     ),
@@ -50,7 +56,11 @@ async function draw(element) {
         "section.history-day",
         { "aria-label": day },
         h("h2", {}, day),
-        h("ol.history-list", {}, list.map((entry) => row(entry, () => draw(element)))),
+        h(
+          "ol.history-list",
+          {},
+          list.map((entry) => row(entry, () => draw(element))),
+        ),
       ),
     ),
   );
@@ -76,10 +86,18 @@ function row(entry, redraw) {
         {},
         h("strong", {}, first ? [first, ...more].map((match) => t.page(match.page)).join(" · ") : t.notFound),
         h("span", {}, first ? first.book.title : entry.name),
-        h("span.muted.small", {}, [time, first && certainty(first.confidence).words].filter(Boolean).join(" · ")),
+        h(
+          "span.muted.small",
+          {},
+          [time, first && certainty(first.confidence).words].filter(Boolean).join(" · "),
+        ),
       ),
     ),
-    h("button.round-button", { type: "button", "aria-label": t.forget(entry.name), onclick: remove }, icon("close")),
+    h(
+      "button.round-button",
+      { type: "button", "aria-label": t.forget(entry.name), onclick: remove },
+      icon("close"),
+    ),
   );
 }
 

@@ -3,6 +3,7 @@ import { books, removeBook } from "../api.js";
 import { confirmDialog, h, icon } from "../dom.js";
 import { explain, language, t } from "../i18n.js";
 import { notice } from "../notices.js";
+import { filePicker } from "../picker.js";
 import { setSetting, setting } from "../settings.js";
 import { add, adoptJobs, onUpload } from "../uploads.js";
 import { failure } from "./failure.js";
@@ -39,7 +40,10 @@ class LibraryView {
       oninput: () => this.draw(),
     });
     this.order = h("select.order", { "aria-label": t.sort, onchange: () => this.changeOrder() });
-    for (const [value, text] of [["title", t.sortTitle], ["newest", t.sortNewest]]) {
+    for (const [value, text] of [
+      ["title", t.sortTitle],
+      ["newest", t.sortNewest],
+    ]) {
       this.order.append(h("option", { value, selected: value === setting("order") }, text));
     }
     this.tools = h("div.library-tools", {}, h("div.search", {}, icon("search"), this.search), this.order);
@@ -48,11 +52,22 @@ class LibraryView {
     this.more = h("div.more", { "aria-hidden": "true" });
     this.none = h("p.none-matching.muted");
     this.uploads = uploadList();
-    this.empty = h("div.empty", {}, icon("books"), h("h2", {}, t.libraryEmpty), h("p.muted", {}, t.libraryEmptyLead));
+    this.empty = h(
+      "div.empty",
+      {},
+      icon("books"),
+      h("h2", {}, t.libraryEmpty),
+      h("p.muted", {}, t.libraryEmptyLead),
+    );
     this.element = h(
       "div.library-screen",
       {},
-      h("header.screen-head", {}, h("div", {}, h("h1", { tabindex: -1 }, t.libraryTitle), this.summary), addButton()),
+      h(
+        "header.screen-head",
+        {},
+        h("div", {}, h("h1", { tabindex: -1 }, t.libraryTitle), this.summary),
+        addButton(),
+      ),
       this.uploads.element,
       this.problems,
       this.tools,
@@ -61,7 +76,9 @@ class LibraryView {
       this.grid,
       this.more,
     );
-    this.watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && this.showMore(), { rootMargin: "800px" });
+    this.watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && this.showMore(), {
+      rootMargin: "800px",
+    });
     this.watcher.observe(this.more);
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
@@ -99,7 +116,11 @@ class LibraryView {
     else this.shown.sort((a, b) => byTitle(a.title, b.title));
     const pages = this.books.reduce((sum, book) => sum + book.pages, 0);
     const any = this.books.length > 0;
-    this.summary.textContent = words.length ? t.matching(this.shown.length) : any ? t.librarySummary(this.books.length, pages) : "";
+    this.summary.textContent = words.length
+      ? t.matching(this.shown.length)
+      : any
+        ? t.librarySummary(this.books.length, pages)
+        : "";
     this.none.textContent = t.noneMatching;
     this.none.hidden = !any || this.shown.length > 0;
     this.empty.hidden = any;
@@ -129,12 +150,21 @@ class LibraryView {
         h("span.book-title", {}, book.title),
         h("span.muted.small.numbers", {}, t.pages(book.pages)),
       ),
-      h("button.round-button", { type: "button", "aria-label": t.removeLabel(book.title), onclick: () => this.remove(book) }, icon("trash")),
+      h(
+        "button.round-button",
+        { type: "button", "aria-label": t.removeLabel(book.title), onclick: () => this.remove(book) },
+        icon("trash"),
+      ),
     );
   }
 
   async remove(book) {
-    const yes = await confirmDialog({ title: t.removeTitle(book.title), text: t.removeText, yes: t.remove, no: t.cancel });
+    const yes = await confirmDialog({
+      title: t.removeTitle(book.title),
+      text: t.removeText,
+      yes: t.remove,
+      no: t.cancel,
+    });
     if (!yes) return;
     try {
       await removeBook(book.id);
@@ -143,7 +173,7 @@ class LibraryView {
       notice(explain(error));
     }
     await this.reload();
-    this.search.focus({ preventScroll: true });
+    this.element.querySelector("h1").focus({ preventScroll: true }); // the button that had it is gone
   }
 
   /** Books with something amiss, and what it is. */
@@ -151,9 +181,17 @@ class LibraryView {
     const amiss = this.books.filter((book) => book.error || book.state === "unfinished");
     this.problems.hidden = amiss.length === 0;
     this.problems.replaceChildren(
-      h("details", {},
+      h(
+        "details",
+        {},
         h("summary", {}, icon("warning"), `${t.failedBooks} (${amiss.length})`),
-        h("ul", {}, amiss.map((book) => h("li", {}, h("strong", {}, book.title), h("p.small", {}, book.error ?? t.unfinished)))),
+        h(
+          "ul",
+          {},
+          amiss.map((book) =>
+            h("li", {}, h("strong", {}, book.title), h("p.small", {}, book.error ?? t.unfinished)),
+          ),
+        ),
       ),
     );
   }
@@ -172,17 +210,15 @@ class LibraryView {
   }
 }
 
-/** The button that adds books: a file input under a label. */
-function addButton() {
-  const input = h("input.picker-input", {
-    type: "file",
-    accept: ".pdf,.cbz,.zip,application/pdf,application/zip",
-    multiple: true,
-    "aria-label": t.addBooks,
-    onchange: () => {
-      add([...input.files]);
-      input.value = "";
+/** The button that adds books. */
+const addButton = () =>
+  filePicker(
+    {
+      label: t.addBooks,
+      sign: "plus",
+      looks: "button.primary",
+      accept: ".pdf,.cbz,.zip,application/pdf,application/zip",
+      multiple: true,
     },
-  });
-  return h("label.picker", {}, input, h("span.button.primary", { "aria-hidden": "true" }, icon("plus"), t.addBooks));
-}
+    add,
+  );

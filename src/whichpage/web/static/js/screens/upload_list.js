@@ -33,8 +33,18 @@ function uploadRow(upload) {
   const bar = h("progress", { "aria-label": upload.name, max: 1 });
   const state = h("span.small.numbers");
   const reason = h("p.small.reason");
-  const away = h("button.round-button", { type: "button", "aria-label": `${t.dismiss}: ${upload.name}`, onclick: () => dismiss(upload) }, icon("close"));
-  const element = h("li.upload", {}, h("div.upload-words", {}, h("strong", {}, upload.name), state, reason), away, bar);
+  const away = h(
+    "button.round-button",
+    { type: "button", "aria-label": `${t.dismiss}: ${upload.name}`, onclick: () => dismiss(upload) },
+    icon("close"),
+  );
+  const element = h(
+    "li.upload",
+    {},
+    h("div.upload-words", {}, h("strong", {}, upload.name), state, reason),
+    away,
+    bar,
+  );
   let ended = false;
   const update = () => {
     element.dataset.phase = upload.phase;

@@ -97,22 +97,22 @@ def show(page: Page, name: str) -> None:
 
 def put_together(screens: list[str], look: str, name: str) -> None:
     """One picture of some screens side by side, for the documentation's first page."""
-    pictures = [Image.open(OUT / f"{look}-{screen}.png").convert("RGB") for screen in screens]
+    pictures = [Image.open(OUT / f"{look}-{screen}.jpg") for screen in screens]
     width, height = 390, 844
     gap = 24
     sheet = Image.new("RGB", (len(pictures) * (width + gap) - gap, height), "white")
     for place, picture in enumerate(pictures):
         small = picture.resize((width, height), Image.Resampling.LANCZOS)
         sheet.paste(small, (place * (width + gap), 0))
-    sheet.quantize(200, dither=Image.Dither.NONE).save(OUT / f"{name}.png", optimize=True)
+    sheet.save(OUT / f"{name}.jpg", quality=85, optimize=True)
 
 
 def keep(page: Page, name: str) -> None:
-    """Writes a picture, of few colours so that the repository stays small."""
+    """Writes a picture, as JPEG so that the repository stays small."""
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(600)  # pictures are decoded and faded in
     with Image.open(io.BytesIO(page.screenshot())) as image:
-        image.convert("RGB").quantize(160, dither=Image.Dither.NONE).save(OUT / f"{name}.png", optimize=True)
+        image.convert("RGB").save(OUT / f"{name}.jpg", quality=80, optimize=True)
 
 
 if __name__ == "__main__":

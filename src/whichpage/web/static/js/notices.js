@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 
 const SHOWN = 4000; // milliseconds
 
-const place = h("div.notices");
+const place = h("div.notices", { "aria-hidden": "true" }); // `spoken` says it to those who do not see it
 const spoken = h("p.visually-hidden", { role: "status", "aria-live": "polite" });
 
 /** Puts the places for notices on the page. */

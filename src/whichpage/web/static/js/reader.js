@@ -221,7 +221,7 @@ export class Reader {
         "details",
         { open },
         h("summary", {}, t.pageText),
-        h("p.page-words", { lang: japanese ? "ja" : null }, text),
+        h("p.page-words", { tabindex: 0, lang: japanese ? "ja" : null }, text),
         h(
           "button.button",
           { type: "button", onclick: () => copy(text, t.textCopied) },

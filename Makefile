@@ -37,7 +37,7 @@ test-training: $(TRAIN)/.ready
 
 # Types once more, now that those of FastAPI and of the browser driver are there to be checked.
 test-web: $(WEB)/.ready
-	$(WEB)/bin/mypy
+	$(WEB)/bin/mypy src/whichpage $(wildcard tests/web/*.py)
 	$(WEB)/bin/pytest -q tests/web
 
 lint: $(VENV)/.dev

@@ -22,7 +22,7 @@ import click
 
 from whichpage import __version__, terminal
 from whichpage.errors import PhotoError, WhichpageError
-from whichpage.settings import Settings, shared
+from whichpage.settings import Settings, shared, start_logging
 from whichpage.web.command import serve
 
 if TYPE_CHECKING:
@@ -212,10 +212,7 @@ program.add_command(serve)
 
 def _library(context: click.Context, *, create: bool = False) -> Library:
     settings = context.ensure_object(Settings)
-    logging.basicConfig(
-        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbose, 2)],
-        format="whichpage: %(message)s",
-    )
+    start_logging(settings)
     from whichpage.library import Library
 
     return Library.open(settings.library, model=settings.model, create=create)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import logging
 import socket
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whichpage.web.bodies import drain
 from whichpage.web.options import ServeOptions
-from whichpage.web.problems import ForeignOrigin, KeyMissing, UnknownHost, WebError, problem_of
+from whichpage.web.problems import ForeignOrigin, KeyMissing, UnknownHost, WebError, problem, problem_of
 from whichpage.web.schema import BASE
 
 HEADERS = {
@@ -32,6 +33,8 @@ HEADERS = {
 }
 # Browsers show a PDF in a page of their own, whose scripts and styles this policy would stop.
 _PDF_POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+_log = logging.getLogger(__name__)
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _COOKIE_SECONDS = 30 * 24 * 3600
@@ -56,7 +59,11 @@ class Guard:
             return
         headers = Headers(scope=scope)
 
+        started = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal started
+            started = True
             if message["type"] == "http.response.start":
                 _protect(MutableHeaders(scope=message))
             await send(message)
@@ -72,7 +79,16 @@ class Guard:
             await drain(receive)
             await problem_of(error)(scope, receive, send_guarded)
             return
-        await self._app(scope, receive, send_guarded)
+        try:
+            await self._app(scope, receive, send_guarded)
+        except Exception:
+            # Caught here: past the framework's own end, the connection would be closed without a word.
+            _log.exception("%s %s", scope["method"], scope["path"])
+            if started:
+                raise
+            await problem(500, "an unexpected error; the server's log says more")(
+                scope, receive, send_guarded
+            )
 
     def _check_host(self, headers: Headers) -> None:
         """A page elsewhere whose name was made to lead here would be of the same origin as our own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from whichpage.catalog import Book
@@ -12,7 +13,8 @@ from whichpage.web.schema import BASE, BookRef
 
 def book_ref(book: Book) -> BookRef:
     """A book in short, by a title that is never empty."""
-    return BookRef(id=book.id, title=book.title or book.path.stem, pages=book.pages)
+    title = book.title or path_text(Path(book.path.stem))
+    return BookRef(id=book.id, title=title, pages=book.pages)
 
 
 def cover(book: Book) -> str:
@@ -35,6 +37,11 @@ def file(book: Book, page: int | None = None) -> str | None:
     if not is_pdf(book.path):
         return None
     return f"{BASE}/books/{book.id}/file" + (f"#page={page}" if page else "")
+
+
+def path_text(path: Path) -> str:
+    """A path as JSON can say it: bytes that are no UTF-8 are shown as signs for what is missing."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def is_pdf(path: Path) -> bool:

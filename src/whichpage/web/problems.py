@@ -13,16 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from whichpage.errors import SourceError, WhichpageError
 
 MEDIA_TYPE = "application/problem+json"
-
-_BARE = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
 
 _log = logging.getLogger(__name__)
 
@@ -149,17 +144,25 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, error.detail, headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = _allowed(request)
+        return problem(error.status_code, error.detail, headers=headers)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:
         # Nobody reads it; the status is for the log and the metrics.
         return problem(400, "the sender has gone")
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        # Answered outside of `guard`, which therefore cannot add this itself.
-        return problem(500, "an unexpected error; the server's log says more", headers=_BARE)
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of a path; the framework names those of the first one."""
+    path, methods = request.url.path, set[str]()
+    for method in ("GET", "HEAD", "POST", "DELETE"):
+        scope = {**request.scope, "method": method, "path": path}
+        if any(one.matches(scope)[0] is Match.FULL for one in request.app.routes):
+            methods.add(method)
+    return ", ".join(sorted(methods or {"GET", "HEAD"}))
 
 
 def _kind(error: type[WhichpageError]) -> str:

@@ -19,7 +19,7 @@ import uvicorn
 from whichpage import terminal
 from whichpage.errors import WhichpageError
 from whichpage.library import Library
-from whichpage.settings import Settings
+from whichpage.settings import Settings, start_logging
 from whichpage.web import addresses, tls
 from whichpage.web.app import create_app
 from whichpage.web.guard import own_names
@@ -55,6 +55,7 @@ def run(settings: Settings, wishes: Wishes) -> None:
         ServeError: the address cannot be listened on, or the key is none.
         WhichpageError: the library or a model cannot be opened.
     """
+    start_logging(settings)
     options = choose(wishes)
     with (
         listening(options) as listener,
@@ -63,22 +64,13 @@ def run(settings: Settings, wishes: Wishes) -> None:
         # Before anybody asks: a model that cannot be loaded is said here, and the first photo is no slower.
         library.finder()
         certificate = tls.certificate(_certified(options)) if options.tls else None
-        closing = threading.Event()
-        config = uvicorn.Config(
-            create_app(library, options, closing),
-            log_config=None,
-            access_log=False,  # it would log the key with the query
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-            ssl_certfile=certificate.certificate if certificate else None,
-            ssl_keyfile=certificate.key if certificate else None,
-        )
+        server = Server(library, options, certificate)
         announce(options)
         if certificate:
             terminal.say(f"certificate (SHA-256): {certificate.fingerprint}")
         terminal.say("stop with Ctrl-C")
         sys.stdout.flush()
-        _serve(_Server(config, closing), listener)
+        _serve(server, listener)
 
 
 def choose(wishes: Wishes) -> ServeOptions:
@@ -164,12 +156,28 @@ def _draws_blocks(encoding: str | None) -> bool:
     return True
 
 
-class _Server(uvicorn.Server):
-    """Tells the application that it is to end before it waits for open answers, some of which are endless."""
+class Server(uvicorn.Server):
+    """The application under Uvicorn.
 
-    def __init__(self, config: uvicorn.Config, closing: threading.Event) -> None:
+    It is told that it is to end before its open answers are waited for, some of which are endless.
+    """
+
+    def __init__(
+        self, library: Library, options: ServeOptions, certificate: tls.Certificate | None = None
+    ) -> None:
+        self._closing = threading.Event()
+        config = uvicorn.Config(
+            create_app(library, options, self._closing),
+            log_config=None,
+            access_log=False,  # it would log the key with the query
+            server_header=False,
+            # The address of who asks is looked at nowhere, so nobody need be believed about it.
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            ssl_certfile=certificate.certificate if certificate else None,
+            ssl_keyfile=certificate.key if certificate else None,
+        )
         super().__init__(config)
-        self._closing = closing
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._closing.set()

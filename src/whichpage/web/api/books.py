@@ -80,7 +80,7 @@ def _book(book: Book, indexed: Stamp | None) -> BookOut:
         id=short.id,
         title=short.title,
         pages=short.pages,
-        path=str(book.path),
+        path=links.path_text(book.path),
         state=book.state,
         error=_amiss(book, indexed),
         cover=links.cover(book),

@@ -104,6 +104,7 @@ def _answer(answer: Answer, books: list[Book], *, name: str) -> dict[str, Any]:
 
 def _links(book: Book, match: Match) -> dict[str, Any]:
     return {
+        "source": links.path_text(match.source),
         "book": links.book_ref(book),
         "image": links.image(book, match.page),
         "file": links.file(book, match.page),

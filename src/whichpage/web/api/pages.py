@@ -18,6 +18,7 @@ from whichpage.web.api.books import BookId, PageNumber
 from whichpage.web.problems import FileChanged, NotFound
 from whichpage.web.schema import TextOut
 from whichpage.web.service import Serves, Service
+from whichpage.web.uploads import safe_name
 
 router = APIRouter()
 
@@ -89,7 +90,13 @@ async def file(id: BookId, service: Serves) -> Response:
     path = await service.read(lambda: _unchanged(service.library.catalog, id, 1))
     if not links.is_pdf(path):
         raise NotFound(f"book {id} is no PDF")
-    return _Pdf(path, filename=path.name, content_disposition_type="inline")
+    return _Pdf(
+        path,
+        filename=safe_name(path.name),
+        content_disposition_type="inline",
+        # Viewers fetch it in parts, and each time anew: it may be kept, but not used unasked.
+        headers={"Cache-Control": "private, no-cache"},
+    )
 
 
 async def _image(request: Request, service: Service, id: int, number: int, *, width: int) -> Response:

@@ -31,6 +31,7 @@ _KEY_LENGTH = 8  # of one that the user chooses, at least
 # A find takes seconds at most; longer ones are those of clients that hang.
 _GRACE_SECONDS = 5
 _BACKLOG = 256
+_WHITE_ON_BLACK, _PLAIN = "\x1b[97;40m", "\x1b[0m"
 
 
 class ServeError(WhichpageError):
@@ -129,7 +130,10 @@ def qr(link: str, *, blocks: bool) -> str:
     """A QR code for a terminal, in half blocks or, where they cannot be written, in colours alone."""
     drawn = StringIO()
     segno.make(link, error="l", micro=False).terminal(drawn, compact=blocks, border=2)
-    return drawn.getvalue()
+    if not blocks:
+        return drawn.getvalue()
+    # White on black also where the terminal is black on white: not every phone reads a negative.
+    return "\n".join(f"{_WHITE_ON_BLACK}{line}{_PLAIN}" for line in drawn.getvalue().splitlines())
 
 
 def _links(options: ServeOptions) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -95,9 +94,3 @@ def test_examples_are_what_they_are_examples_of() -> None:
         model = getattr(words, name)
         (example,) = model.model_json_schema()["examples"]
         assert model.model_validate(example, strict=False).model_dump(mode="json").keys() >= example.keys()
-
-
-def test_nothing_was_written_beside_the_library(tmp_path: Path) -> None:
-    app = create_app(Library.__new__(Library), ServeOptions())
-    assert app.openapi() is app.openapi()
-    assert list(tmp_path.iterdir()) == []

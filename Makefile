@@ -1,7 +1,7 @@
 # Everything here needs git and Python 3.11 or newer, nothing else: uv and the pinned packages go into .venv.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-training test-bench lint lock clean
+.PHONY: help demo test test-training test-bench test-web lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,8 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 # PyTorch, some gigabytes of it, keeps to an environment of its own; so do the peers that the bench measures.
 TRAIN := .venv-train
 BENCH := .venv-bench
+# The server's tests bring a browser driver and a request generator that nobody else needs.
+WEB := .venv-web
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
@@ -21,9 +23,10 @@ help:
 	@echo "make test   ruff, mypy --strict and pytest, as CI runs them"
 	@echo "make test-training   the tests of src/whichpage/training, with PyTorch in $(TRAIN); CI runs them too"
 	@echo "make test-bench   the tests of src/whichpage/benchmark, with its extra in $(BENCH); CI runs them too"
+	@echo "make test-web   the tests of src/whichpage/web, in $(WEB) and with chromium; CI runs them too"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make lock   pin requirements/*.txt anew"
-	@echo "make clean  remove .venv, $(TRAIN), $(BENCH) and what the demo wrote"
+	@echo "make clean  remove .venv, $(TRAIN), $(BENCH), $(WEB) and what the demo wrote"
 
 demo: $(VENV)/.runtime
 	$(BIN)/python demo/run.py
@@ -38,6 +41,11 @@ test-training: $(TRAIN)/.ready
 test-bench: $(BENCH)/.ready
 	$(BENCH)/bin/pytest -q tests/bench
 
+# Types once more, now that those of FastAPI and of the browser driver are there to be checked.
+test-web: $(WEB)/.ready
+	$(WEB)/bin/mypy src/whichpage $(wildcard tests/web/*.py)
+	$(WEB)/bin/pytest -q tests/web
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,11 +56,14 @@ lock: $(UV)
 	$(LOCK) pyproject.toml --extra dev --constraint requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra train --extra article --constraint requirements/dev.txt -o requirements/train.txt
 	$(LOCK) pyproject.toml --extra bench --constraint requirements/dev.txt -o requirements/bench.txt
+	$(LOCK) pyproject.toml --extra web --constraint requirements/dev.txt -o requirements/web.txt
+	$(LOCK) pyproject.toml --extra web --extra web-test --constraint requirements/dev.txt \
+		--constraint requirements/web.txt -o requirements/web-test.txt
 	echo hatchling editables | tr ' ' '\n' | $(LOCK) - -o requirements/build.txt
 	echo uv | $(LOCK) - -o requirements/uv.txt
 
 clean:
-	rm -rf $(VENV) $(TRAIN) $(BENCH) demo/out
+	rm -rf $(VENV) $(TRAIN) $(BENCH) $(WEB) demo/out
 
 $(UV): requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "whichpage needs Python 3.11 or newer: none of python3, python3.14 ... python3.11 is" >&2; exit 1; }
@@ -85,5 +96,12 @@ $(BENCH)/.ready: $(UV) requirements/bench.txt requirements/dev.txt requirements/
 	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)
 	$(UV) pip install --quiet --python $(BENCH)/bin/python --require-hashes -r requirements/dev.txt -r requirements/bench.txt
 	$(UV) pip install --quiet --python $(BENCH)/bin/python \
+		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
+	@touch $@
+
+$(WEB)/.ready: $(UV) requirements/web.txt requirements/web-test.txt requirements/dev.txt requirements/build.txt pyproject.toml
+	$(UV) venv --quiet --clear --python $(BIN)/python $(WEB)
+	$(UV) pip install --quiet --python $(WEB)/bin/python --require-hashes -r requirements/dev.txt -r requirements/web-test.txt
+	$(UV) pip install --quiet --python $(WEB)/bin/python \
 		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
 	@touch $@

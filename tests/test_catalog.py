@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
-from whichpage.catalog import Catalog
-from whichpage.errors import BookNotFound, LibraryError, LibraryNotFound, LibraryOutdated
+from whichpage.catalog import Catalog, PageState
+from whichpage.errors import BookNotFound, LibraryError, LibraryNotFound, LibraryOutdated, PageNotFound
 from whichpage.files import Stamp, sha256, stamp
 from whichpage.types import Page
 
@@ -338,3 +338,50 @@ def test_interrupted_transaction_leaves_no_trace(catalog: Catalog) -> None:
     with pytest.raises(KeyboardInterrupt):
         change()
     assert catalog.model() is None
+
+
+def test_a_book_is_looked_up_by_id_place_and_content(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book, other = content(tmp_path / "a.pdf", "a"), content(tmp_path / "b.pdf", "b")
+    first, second = index(adder, book), index(adder, other)
+    copy = content(tmp_path / "copy.pdf", "a")
+    assert isinstance(adder.settle(copy), Known)
+    listed = catalog.books()
+    assert [catalog.book(id) for id in (first, second)] == listed
+    assert catalog.book_at(book.path) == catalog.book_at(copy.path) == catalog.book_with(book.sha256)
+    assert catalog.book_at(other.path) == listed[1]
+    assert catalog.files(first) == {book.path: book.stamp, copy.path: copy.stamp}
+    assert catalog.files(99) == {}
+    assert catalog.book_with("0" * 64) is None
+    with pytest.raises(BookNotFound, match="has no book 99"):
+        catalog.book(99)
+    with pytest.raises(BookNotFound, match="has no book at "):
+        catalog.book_at(tmp_path / "c.pdf")
+    assert catalog.remove(second).id == second
+    with pytest.raises(BookNotFound):
+        catalog.remove(second)
+
+
+def test_an_unfinished_book_is_known_by_its_id_alone(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a")
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    assert adder.write(work.book, [row(1)])
+    assert (catalog.book(work.book).state, catalog.book(work.book).done) == ("unfinished", 1)
+    assert catalog.book_with(book.sha256) is None
+    assert catalog.files(work.book) == {}
+
+
+def test_pages_of_a_book_are_told_in_portions(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=4)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    assert adder.write(work.book, [row(1), PageRow(2), PageRow(3, trouble="page 3 is damaged"), row(4)])
+    assert catalog.page_states(work.book, first=2, count=2) == [
+        PageState(2, blank=True, trouble=None),
+        PageState(3, blank=False, trouble="page 3 is damaged"),
+    ]
+    assert [state.number for state in catalog.page_states(work.book, first=4, count=9)] == [4]
+    assert catalog.page_id(work.book, 4) == 4
+    for missing in ((work.book, 5), (99, 1)):
+        with pytest.raises(PageNotFound):
+            catalog.page_id(*missing)

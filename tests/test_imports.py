@@ -31,6 +31,18 @@ FLOORS = (
 )
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 CORE = sorted(ROOT.glob("*.py"))
+WEB = sorted((ROOT / "web").rglob("*.py"))
+# What the extra `web` brings.
+SERVER = (
+    "cryptography",
+    "fastapi",
+    "prometheus_client",
+    "pydantic",
+    "python_multipart",
+    "segno",
+    "starlette",
+    "uvicorn",
+)
 
 
 def imported(path: Path) -> set[str]:
@@ -72,6 +84,29 @@ def test_command_of_the_training_loads_without_its_extra() -> None:
     assert not {"torch", "onnx", "matplotlib", "numpy"} & set(done.stdout.split())
 
 
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_core_knows_no_server(path: Path) -> None:
+    banned = {*SERVER, "whichpage.web"}
+    assert not {name for name in imported(path) if any((name + ".").startswith(b + ".") for b in banned)}
+
+
+@pytest.mark.parametrize("path", WEB, ids=lambda path: path.stem)
+def test_the_server_uses_the_core_alone(path: Path) -> None:
+    banned = {"torch", "matplotlib", "onnx", "whichpage.training", "whichpage.benchmark", "whichpage.cli"}
+    assert not {name for name in imported(path) if any((name + ".").startswith(b + ".") for b in banned)}
+
+
+def test_the_command_to_serve_loads_no_server() -> None:
+    light = imported(ROOT / "web" / "command.py") | imported(ROOT / "web" / "__init__.py")
+    assert light == {
+        "__future__",
+        "click",
+        "whichpage.lazy",
+        "whichpage.settings",
+        "whichpage.web.server",  # when it is called
+    }
+
+
 def test_imports_are_seen() -> None:
     """The walk above finds imports inside functions and of both forms, so that it can fail."""
     assert {"whichpage.library", "whichpage.terminal", "click"} <= imported(ROOT / "cli.py")
@@ -83,4 +118,4 @@ def test_version_loads_nothing_heavy() -> None:
     version, modules = done.stdout.splitlines()
     assert version == f"whichpage {whichpage.__version__}"
     assert "whichpage.cli" in modules.split()
-    assert not {"numpy", "cv2", "onnxruntime", "faiss", "rich", "PIL"} & set(modules.split())
+    assert not {"numpy", "cv2", "onnxruntime", "faiss", "rich", "PIL", *SERVER} & set(modules.split())

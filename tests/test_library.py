@@ -16,8 +16,9 @@ from books import TINY_MODEL, contents, image_bytes, make_archive, make_pdf, pdf
 from onnx_file import write_one_view
 
 from whichpage import sources
-from whichpage.errors import BookNotFound, LibraryNotFound, LibraryOutdated, ModelError
+from whichpage.errors import BookNotFound, LibraryChanged, LibraryNotFound, LibraryOutdated, ModelError
 from whichpage.library import Library, default_path
+from whichpage.types import Answer
 
 
 @pytest.fixture
@@ -192,3 +193,32 @@ def test_ctrl_c_stops_soon_and_keeps_what_is_done(library: Library, tmp_path: Pa
     assert 64 <= book.done < 1500
     assert library.check().whole
     assert not list((tmp_path / "library").glob("*.lock"))
+
+
+def test_a_search_that_loses_its_pages_is_done_again(
+    library: Library, books: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add(books)
+    asked: list[int] = []
+    finder = library.finder()
+
+    class Changing:
+        """Stands for a finder whose pages are removed under its first `changes` searches."""
+
+        def __init__(self, changes: int) -> None:
+            self.changes = changes
+
+        def find(self, photo: bytes, *, name: str, top: int) -> Answer:
+            asked.append(top)
+            if len(asked) <= self.changes:
+                raise LibraryChanged("changed")
+            return finder.find(photo, name=name, top=top)
+
+    monkeypatch.setattr(library, "finder", lambda: Changing(2))
+    answer = library.find(image_bytes(1), top=3)
+    assert (asked, answer.width, answer.height) == ([3, 3, 3], 420, 600)
+    asked.clear()
+    monkeypatch.setattr(library, "finder", lambda: Changing(3))
+    with pytest.raises(LibraryChanged):
+        library.find(image_bytes(1))
+    assert len(asked) == 3

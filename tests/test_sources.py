@@ -270,3 +270,37 @@ def test_names_of_any_bytes_open(tmp_path: Path) -> None:
     for name in (b"\xff\xfe.pdf", "日本.pdf".encode(), b"a\nb.pdf"):
         with open_source(make_pdf(tmp_path / os.fsdecode(name), 2)) as source:
             assert source.pages == 2
+
+
+def test_a_page_fits_into_width_and_length(tmp_path: Path) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 1)  # 420 x 595 points
+    strip = written(tmp_path / "strip.png", _strip())
+    for path, limits, expected in (
+        (book, {"long_side": 3000, "width": 210}, (298, 210)),
+        (book, {"long_side": 298, "width": 3000}, (298, 211)),
+        (strip, {"long_side": 600, "width": 200}, (600, 15)),
+    ):
+        with open_source(path) as source:
+            assert source.render_colour(1, **limits).shape[:2] == expected
+
+
+def _strip() -> bytes:
+    out = io.BytesIO()
+    Image.new("L", (50, 2000), 255).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_text_is_what_the_pdf_says(tmp_path: Path) -> None:
+    drawn = rb"BT /F 12 Tf 50 500 Td (Caf\351 \(1\)) Tj 0 -20 Td (second line) Tj ET"
+    page = pdf_bytes(2, blank=[1]).replace(
+        b"<</Length 0>>stream\n", b"<</Length %d>>stream\n%s" % (len(drawn), drawn), 1
+    )
+    font = b"<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>>>>>"
+    page = page.replace(b"/MediaBox", b"/Resources" + font + b"/MediaBox", 1)
+    with open_source(written(tmp_path / "a.pdf", page)) as source:
+        assert source.text(1) == "Café (1)\nsecond line"
+        assert source.text(2) is None  # bars are no letters
+        with pytest.raises(SourceError, match="page 3 is damaged"):
+            source.text(3)
+    with open_source(make_archive(tmp_path / "a.cbz", ["1.jpg"])) as images:
+        assert images.text(1) is None

@@ -15,7 +15,7 @@ from whichpage.adding import Content
 from whichpage.encoder import Encoder
 from whichpage.files import stamp
 from whichpage.sources import open_source, thumbnail
-from whichpage.tasks import Beat, Failed, Index, Inspect, receive
+from whichpage.tasks import Beat, Failed, Index, Inspect, Read, Show, receive
 from whichpage.worker import Worker, is_blank
 
 
@@ -99,3 +99,20 @@ def test_pages_are_not_blank() -> None:
     assert not is_blank(255 - page_image(1))
     assert is_blank(np.zeros((478, 338), np.uint8))
     assert is_blank(np.full((1, 1), 7, np.uint8))
+
+
+def test_a_page_is_shown_and_read_without_an_encoder(tmp_path: Path) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 2)
+    does = Worker(None, io.BytesIO())
+    image = does.do(Show(book, 2, 300))
+    assert isinstance(image, bytes)
+    shown = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert shown is not None
+    with open_source(book) as source:
+        page = source.render_colour(2, long_side=900, width=300)
+    assert shown.shape == page.shape == (425, 300, 3)
+    assert np.abs(shown.astype(int) - page).mean() < 3
+    assert does.do(Read(book, 1)) is None
+    for task in (Show(book, 3, 300), Read(book, 0)):
+        assert does.do(task) == Failed(f"has no page {task.number}")
+    assert does.do(Show(tmp_path / "no.pdf", 1, 300)) == Failed("does not exist")

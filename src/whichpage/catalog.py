@@ -18,7 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage.database import FORMAT, Database
-from whichpage.errors import BookNotFound, LibraryError, LibraryOutdated, SourceError
+from whichpage.errors import (
+    BookNotFound,
+    LibraryChanged,
+    LibraryError,
+    LibraryOutdated,
+    PageNotFound,
+    SourceError,
+)
 from whichpage.files import Stamp, absolute, sha256, stamp
 from whichpage.types import CODE_BYTES, VIEWS, Grey, Page
 
@@ -52,6 +59,18 @@ class Book:
     size: int
     added: datetime
     copies: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What indexing found on a page of a book.
+
+    blank: nothing that a photo could be told by. trouble: why it cannot be read; None where it can.
+    """
+
+    number: int
+    blank: bool
+    trouble: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +195,7 @@ class Catalog:
         """Where the pages are, in the order asked; a book in several places answers with the first.
 
         Raises:
-            LibraryError: one of them was removed in the meantime.
+            LibraryChanged: one of them was removed in the meantime.
         """
         rows = self._by_page(
             "SELECT page.id, page.book, page.number,"
@@ -190,7 +209,7 @@ class Catalog:
         """The pages' thumbnails as they are stored (grey JPEG), in the order asked.
 
         Raises:
-            LibraryError: one of them was removed in the meantime.
+            LibraryChanged: one of them was removed in the meantime.
         """
         rows = self._by_page("SELECT page, image FROM thumbnail WHERE page IN ({})", page_ids)
         return [bytes(image) for _, image in rows]
@@ -199,7 +218,8 @@ class Catalog:
         """The pages' thumbnails, (H, W) uint8 each, in the order asked.
 
         Raises:
-            LibraryError: one of them was removed in the meantime, or is damaged.
+            LibraryChanged: one of them was removed in the meantime.
+            LibraryError: one is damaged.
         """
         # Here and not above: only finding needs it, and it is slow to import.
         import cv2
@@ -214,13 +234,75 @@ class Catalog:
 
     def books(self) -> list[Book]:
         """All books, sorted by path."""
+        return sorted(self._books(), key=lambda book: os.fsencode(book.path))
+
+    def book(self, id: int) -> Book:
+        """The book of this id.
+
+        Raises:
+            BookNotFound: there is none.
+        """
+        found = self._books("book.id = ?", id)
+        if not found:
+            raise BookNotFound(f"the library has no book {id}")
+        return found[0]
+
+    def book_at(self, path: Path) -> Book:
+        """The complete book that a file holds, by the file's path as the catalogue has it.
+
+        Raises:
+            BookNotFound: none is known to lie there.
+        """
+        found = self._books("book.id = (SELECT book FROM file WHERE path = ?)", os.fsencode(path))
+        if not found:
+            raise BookNotFound(f"the library has no book at {path}")
+        return found[0]
+
+    def book_with(self, sha256: str) -> Book | None:
+        """The book of this content; None where the library has none that is complete."""
+        found = self._books("book.sha256 = ? AND complete", sha256)
+        return found[0] if found else None
+
+    def files(self, book: int) -> dict[Path, Stamp]:
+        """Where a complete book's content lies, the file that answers name first."""
+        rows = self.database.query(
+            "SELECT path, size, mtime_ns FROM file WHERE book = ? ORDER BY id", (book,)
+        )
+        return {_path(path): Stamp(size, mtime_ns) for path, size, mtime_ns in rows}
+
+    def page_states(self, book: int, *, first: int, count: int) -> list[PageState]:
+        """Up to `count` indexed pages of a book from the number `first` on, in order."""
+        rows = self.database.query(
+            "SELECT number, blank, trouble FROM page WHERE book = ? AND number >= ? ORDER BY number LIMIT ?",
+            (book, first, count),
+        )
+        return [PageState(number, bool(blank), trouble) for number, blank, trouble in rows]
+
+    def page_id(self, book: int, number: int) -> int:
+        """The id of a book's page.
+
+        Raises:
+            PageNotFound: no such page has been indexed.
+        """
+        rows = self.database.query("SELECT id FROM page WHERE book = ? AND number = ?", (book, number))
+        if not rows:
+            raise PageNotFound(f"book {book} has no page {number}")
+        id: int = rows[0][0]
+        return id
+
+    def _books(self, condition: str = "TRUE", *values: object) -> list[Book]:
         files: dict[int, list[tuple[Path, int]]] = {}
-        for book, path, size in self.database.query("SELECT book, path, size FROM file ORDER BY id"):
+        for book, path, size in self.database.query(
+            "SELECT book, path, size FROM file JOIN book ON book.id = book"
+            f" WHERE {condition} ORDER BY file.id",
+            values,
+        ):
             files.setdefault(book, []).append((_path(path), size))
         rows = self.database.query(
             "SELECT book.id, source, title, pages, complete, added,"
             " COUNT(page.id), TOTAL(blank), COUNT(trouble)"
-            " FROM book LEFT JOIN page ON page.book = book.id GROUP BY book.id"
+            f" FROM book LEFT JOIN page ON page.book = book.id WHERE {condition} GROUP BY book.id",
+            values,
         )
         books = []
         for id, source, title, pages, complete, added, done, blank, unreadable in rows:
@@ -243,7 +325,7 @@ class Catalog:
                     copies=tuple(copy for copy, _ in places[1:]) if complete else (),
                 )
             )
-        return sorted(books, key=lambda book: os.fsencode(book.path))
+        return books
 
     def info(self) -> LibraryInfo:
         """Counts and sizes."""
@@ -270,16 +352,16 @@ class Catalog:
         )
         return {_path(path): Stamp(size, mtime_ns) for path, size, mtime_ns in rows}
 
-    def remove(self, name: str) -> Book:
+    def remove(self, name: str | int) -> Book:
         """Removes a book with all its pages; its files are left alone.
 
-        name: a path, else the name of a file with or without its suffix, else the book's title.
+        name: its id, or a path, else the name of a file with or without its suffix, else its title.
 
         Raises:
             BookNotFound: no book has the name.
             LibraryError: several have it.
         """
-        book = self._named(name)
+        book = self.book(name) if isinstance(name, int) else self._named(name)
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM book WHERE id = ?", (book.id,))
             connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
@@ -367,7 +449,7 @@ class Catalog:
             )
         missing = [id for id in ids if id not in rows]
         if missing:
-            raise LibraryError("the library was changed while it was searched; search again")
+            raise LibraryChanged("the library was changed while it was searched; search again")
         return [rows[id] for id in ids]
 
     def _one(self, sql: str) -> Any:

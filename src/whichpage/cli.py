@@ -23,7 +23,7 @@ import click
 from whichpage import __version__, terminal
 from whichpage.errors import PhotoError, WhichpageError
 from whichpage.lazy import LazyGroup
-from whichpage.settings import Settings, shared
+from whichpage.settings import Settings, shared, start_logging
 
 if TYPE_CHECKING:
     from whichpage.catalog import Book
@@ -38,6 +38,7 @@ _AMISS, _ERROR, _INTERRUPTED = 1, WhichpageError.exit_code, 130
 # Commands that need an extra live in packages of their own, which nothing else loads.
 _ELSEWHERE = {
     "bench": "whichpage.benchmark.command:bench",
+    "serve": "whichpage.web.command:serve",
     "simulate": "whichpage.training.command:simulate",
     "train": "whichpage.training.command:train",
 }
@@ -217,10 +218,7 @@ def completion(shell: str) -> None:
 
 def _library(context: click.Context, *, create: bool = False) -> Library:
     settings = context.ensure_object(Settings)
-    logging.basicConfig(
-        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbose, 2)],
-        format="whichpage: %(message)s",
-    )
+    start_logging(settings)
     from whichpage.library import Library
 
     return Library.open(settings.library, model=settings.model, create=create)

@@ -58,6 +58,10 @@ class LibraryOutdated(LibraryError):
     """The library was made by another model or in another format, and must be renewed."""
 
 
+class LibraryChanged(LibraryError):
+    """Another process or thread removed a page while it was searched: search again."""
+
+
 class BookNotFound(LibraryError):
     """No book of the library answers to the name."""
 
@@ -66,6 +70,12 @@ class BookNotFound(LibraryError):
 
 class TrainingError(WhichpageError):
     """A training cannot be begun, or not gone on with, as asked."""
+
+
+class PageNotFound(LibraryError):
+    """The book has no page of that number."""
+
+    http_status = 404
 
 
 class ModelError(WhichpageError):

@@ -146,7 +146,15 @@ class Finder:
         watch.lap("verify")
         status: Status = "found" if any(match.verified for match in matches) else "not_found"
         seconds = time.perf_counter() - started
-        return Answer(name, status, seconds, tuple(matches), timings=watch.seconds)
+        return Answer(
+            name,
+            status,
+            seconds,
+            tuple(matches),
+            timings=watch.seconds,
+            width=photo.width,
+            height=photo.height,
+        )
 
     def align(self, photo: photos.Photo, watch: Stopwatch | None = None) -> list[Aligned]:
         """All pages that were laid over the photo's page views, however badly they fit."""

@@ -194,6 +194,7 @@ class Indexing:
             self._inspecting -= 1
             self._fail(task.path, lost.reason)
             return
+        assert isinstance(task, Index), "nothing else is given out here"
         self._indexing -= 1
         book = self._books.get(task.path)
         if book is None:

@@ -6,12 +6,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from whichpage.adding import Adder
 from whichpage.catalog import Book, Catalog, CheckReport, LibraryInfo
+from whichpage.errors import LibraryChanged
 from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
 from whichpage.pool import Pool
@@ -26,6 +28,8 @@ __all__ = ["AddProgress", "AddReport", "Book", "CheckReport", "Library", "Librar
 # What a worker may allocate, and how long it may take over one page, before it is killed.
 WORKER_MEMORY = 800 << 20
 WORKER_SECONDS = 60.0
+# How often a photo is looked for while books are being removed from under the search.
+_SEARCHES = 3
 
 _log = logging.getLogger(__name__)
 
@@ -109,9 +113,13 @@ class Library:
         Raises:
             PhotoError: the photo cannot be read.
             LibraryOutdated: the library was made with another model.
+            LibraryChanged: books are being removed faster than one photo can be looked for.
             ModelError: a model cannot be loaded.
         """
         name = str(photo) if isinstance(photo, Path | str) else "-"
+        for _ in range(_SEARCHES - 1):
+            with suppress(LibraryChanged):
+                return self.finder().find(photo, name=name, top=top)
         return self.finder().find(photo, name=name, top=top)
 
     def finder(self) -> Finder:
@@ -151,11 +159,11 @@ class Library:
         """Where the library is, what it holds, how large it is and which model made it."""
         return self._catalog.info()
 
-    def remove(self, book: str) -> Book:
+    def remove(self, book: str | int) -> Book:
         """Removes a book; its files are left alone.
 
         Args:
-            book: its path, else its file's name with or without the suffix, else its title.
+            book: its id, or its path, else its file's name with or without the suffix, else its title.
 
         Raises:
             BookNotFound: no book has the name.
@@ -166,6 +174,11 @@ class Library:
     def check(self) -> CheckReport:
         """Looks whether the library is whole, and the books' files are still there and unchanged."""
         return self._catalog.check()
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the library knows of its books and pages, for whoever asks more than this facade answers."""
+        return self._catalog
 
     def close(self) -> None:
         """Closes the library's files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,14 @@ def _set(context: click.Context, parameter: click.Parameter, value: Any) -> None
     # Unset here does not undo what the other place set.
     if value and parameter.name:
         setattr(context.ensure_object(Settings), parameter.name, value)
+
+
+def start_logging(settings: Settings) -> None:
+    """Sends the log to standard error, as much of it as was asked for."""
+    logging.basicConfig(
+        level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbose, 2)],
+        format="whichpage: %(message)s",
+    )
 
 
 _SHARED = (

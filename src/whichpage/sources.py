@@ -11,7 +11,7 @@ import os
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Self
@@ -41,6 +41,8 @@ MAX_ENTRY_BYTES = 128 << 20
 # Strips thousands of times longer than wide would otherwise be rendered as long as their area allows.
 _MAX_SIDE = 6_000
 _MAX_TITLE = 200
+# A page of the smallest print has a tenth of it.
+_MAX_TEXT = 200_000
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 _PDF_REASONS = {
@@ -76,8 +78,22 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def render_colour(self, number: int, *, long_side: int) -> Colour:
-        """The page `number` (1-based) as (H, W, 3) uint8 RGB, the longer side at most `long_side` pixels."""
+    def render_colour(self, number: int, *, long_side: int, width: int | None = None) -> Colour:
+        """The page `number` (1-based) as (H, W, 3) uint8 RGB.
+
+        Its longer side is at most `long_side` pixels, and where `width` is given, it is at most so wide.
+
+        Raises:
+            SourceError: this page cannot be read; others may.
+        """
+
+    def text(self, number: int) -> str | None:
+        """What is written on the page `number` (1-based), where the file says so; None where it does not.
+
+        Raises:
+            SourceError: this page cannot be read.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:
@@ -153,9 +169,19 @@ class PdfSource(Source):
         grey = self._bitmap(number, scale, grayscale=True)
         return PageImage(number, grey.reshape(grey.shape[:2]))
 
-    def render_colour(self, number: int, *, long_side: int) -> Colour:
-        rgb = self._bitmap(number, lambda width, height: long_side / max(width, height), rev_byteorder=True)
+    def render_colour(self, number: int, *, long_side: int, width: int | None = None) -> Colour:
+        rgb = self._bitmap(number, _into(long_side, width), rev_byteorder=True)
         return np.ascontiguousarray(rgb[:, :, :3])
+
+    def text(self, number: int) -> str | None:
+        try:
+            with closing(self._document[number - 1]) as page, closing(page.get_textpage()) as written:
+                found = written.get_text_bounded()[:_MAX_TEXT]
+        except (pdfium.PdfiumError, ValueError, IndexError):
+            raise SourceError(self.path, f"page {number} is damaged") from None
+        # PDFium ends lines as Windows does, and marks hyphens that it joined with U+FFFE.
+        plain = found.replace("\r\n", "\n").replace("\ufffe", "-").strip()
+        return "".join(c for c in plain if c.isprintable() or c in "\n\t") or None
 
     def close(self) -> None:
         self._document.close()
@@ -212,8 +238,8 @@ class ImagesSource(Source):
 
         return PageImage(number, self._image(number, fit, mode="L"))
 
-    def render_colour(self, number: int, *, long_side: int) -> Colour:
-        return self._image(number, lambda width, height: long_side / max(width, height), mode="RGB")
+    def render_colour(self, number: int, *, long_side: int, width: int | None = None) -> Colour:
+        return self._image(number, _into(long_side, width), mode="RGB")
 
     def close(self) -> None:
         self._close()
@@ -233,6 +259,15 @@ class ImagesSource(Source):
         # Decoders raise nearly every type there is on damaged images.
         except Exception:
             raise SourceError(self.path, f"{what} is damaged, or no image that can be read") from None
+
+
+def _into(long_side: int, width: int | None) -> Callable[[float, float], float]:
+    """The scale that fits a page of some width and height into `long_side`, and into `width` if given."""
+
+    def scale(wide: float, high: float) -> float:
+        return min(long_side / max(wide, high), width / wide if width else math.inf)
+
+    return scale
 
 
 def _open_image(path: Path) -> Source:

@@ -21,11 +21,12 @@ _HEADER = struct.Struct(">Q")
 class Setup:
     """How a worker sets itself up.
 
-    encoder: "module:name" of what makes the encoder, called with `model` and threads=1.
+    encoder: "module:name" of what makes the encoder, called with `model` and threads=1; None for a
+        worker that opens and shows books, but does not index.
     memory: bytes that the process may allocate, where the system can limit that.
     """
 
-    encoder: str
+    encoder: str | None
     model: Path | None
     memory: int
 
@@ -51,7 +52,24 @@ class Index:
     skip: dict[int, str] = field(default_factory=dict)
 
 
-Task = Inspect | Index
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Render a page as a JPEG for people, at most `width` pixels wide; a strip is not endlessly long."""
+
+    path: Path
+    number: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Take a page's text out of its file."""
+
+    path: Path
+    number: int
+
+
+Task = Inspect | Index | Show | Read
 
 
 @dataclass(frozen=True, slots=True)

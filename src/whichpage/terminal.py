@@ -45,6 +45,11 @@ def say(sentence: str) -> None:
     click.echo(printable(sentence))
 
 
+def draw(picture: str) -> None:
+    """A picture of characters and colours that this program made itself, on standard output as it is."""
+    click.echo(picture, color=True)
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; elsewhere a line a row, without a heading, tabs between the columns."""
     if not sys.stdout.isatty():

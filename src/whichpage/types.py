@@ -119,6 +119,7 @@ class Answer:
     seconds: wall time of this photo, decoding included.
     matches: verified ones first, then by confidence.
     timings: seconds a stage: decode, finder, encode, search, verify.
+    width, height: of the photo in pixels, after its EXIF turn; 0 where it could not be read.
     """
 
     photo: str
@@ -127,3 +128,5 @@ class Answer:
     matches: tuple[Match, ...] = ()
     error: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0

@@ -1,4 +1,4 @@
-"""One worker process: renders pages, makes thumbnails, encodes, and answers over its pipes.
+"""One worker process: renders pages, makes thumbnails, encodes, shows, and answers over its pipes.
 
 Started by `pool`, which calls `main` in a new Python. The C libraries that read hostile files run here and
 nowhere else, under a memory limit; whatever happens to this process, the adding one lives on.
@@ -23,11 +23,13 @@ from whichpage.adding import Content, PageRow
 from whichpage.errors import SourceError, WhichpageError
 from whichpage.files import Stamp, sha256, stamp
 from whichpage.sources import NoBook, Source, open_source, thumbnail
-from whichpage.tasks import Beat, Broken, Failed, Index, Inspect, Setup, Task, receive, send
+from whichpage.tasks import Beat, Broken, Failed, Index, Inspect, Read, Setup, Show, Task, receive, send
 from whichpage.types import Grey, PageCodes
 
 # 60 decodes in a fifth of a millisecond, and text stays legible; about 14 KB a page.
 THUMBNAIL_QUALITY = 60
+# For people's eyes: no ringing around letters that they would see.
+SHOWN_QUALITY = 82
 
 
 class Encodes(Protocol):
@@ -40,18 +42,20 @@ class Encodes(Protocol):
 class Worker:
     """Does tasks; sends a `Beat` before each step that may take long or never end."""
 
-    def __init__(self, encoder: Encodes, output: BinaryIO) -> None:
+    def __init__(self, encoder: Encodes | None, output: BinaryIO) -> None:
         self._encoder = encoder
         self._output = output
         self._source: Source | None = None
         self._stamp: Stamp | None = None
 
-    def do(self, task: Task) -> Content | list[PageRow] | Failed:
-        """The result of a task."""
+    def do(self, task: Task) -> Content | list[PageRow] | bytes | str | Failed | None:
+        """The result of a task: of `Show` the JPEG, of `Read` the text or None."""
         try:
             if isinstance(task, Inspect):
                 return self._inspect(task.path)
-            return self._index(task)
+            if isinstance(task, Index):
+                return self._index(task)
+            return self._show(task) if isinstance(task, Show) else self._read(task)
         except SourceError as error:
             return Failed(error.reason, no_book=isinstance(error, NoBook))
         except MemoryError:
@@ -91,9 +95,23 @@ class Worker:
             raise SourceError(task.path, "changed while it was read")
         return [rows[number] for number in task.numbers]
 
+    def _show(self, task: Show) -> bytes:
+        self._beat(task.number)
+        source = self._opened(task.path, stamp(task.path))
+        number = _page_of(source, task.number)
+        rgb = source.render_colour(number, long_side=3 * task.width, width=task.width)
+        options = [cv2.IMWRITE_JPEG_QUALITY, SHOWN_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+        return cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+
+    def _read(self, task: Read) -> str | None:
+        self._beat(task.number)
+        source = self._opened(task.path, stamp(task.path))
+        return source.text(_page_of(source, task.number))
+
     def _encoded(self, thumbnails: dict[int, Grey]) -> dict[int, PageRow]:
         if not thumbnails:
             return {}
+        assert self._encoder is not None, "a worker without an encoder is given nothing to index"
         bits = self._encoder.encode(list(thumbnails.values())).bits
         options = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
         return {
@@ -113,6 +131,12 @@ class Worker:
 
     def _beat(self, page: int | None = None) -> None:
         send(self._output, Beat(page))
+
+
+def _page_of(source: Source, number: int) -> int:
+    if not 1 <= number <= source.pages:
+        raise SourceError(source.path, f"has no page {number}")
+    return number
 
 
 def is_blank(grey: Grey) -> bool:
@@ -135,11 +159,7 @@ def main() -> None:
     setup: Setup = receive(sys.stdin.buffer)
     try:
         cv2.setNumThreads(1)
-        module, _, name = setup.encoder.partition(":")
-        make: Any = importlib.import_module(module)
-        for part in name.split("."):
-            make = getattr(make, part)
-        worker = Worker(make(setup.model, threads=1), output)
+        worker = Worker(_encoder(setup), output)
         _limit_memory(setup.memory)
     except WhichpageError as error:
         send(output, Broken(str(error)))
@@ -148,6 +168,17 @@ def main() -> None:
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     while True:
         send(output, worker.do(tasks.get()))
+
+
+def _encoder(setup: Setup) -> Encodes | None:
+    if setup.encoder is None:
+        return None
+    module, _, name = setup.encoder.partition(":")
+    make: Any = importlib.import_module(module)
+    for part in name.split("."):
+        make = getattr(make, part)
+    encoder: Encodes = make(setup.model, threads=1)
+    return encoder
 
 
 def _listen(tasks: SimpleQueue[Task]) -> None:

@@ -1,0 +1,146 @@
+// The HTTP API, as far as the page uses it. Nothing else talks to the server.
+const API = "/api/v1";
+const MOST_WAITS = 30;
+
+/** What the server said no with: problem+json, as an error. */
+export class ApiError extends Error {
+  constructor(status, title, detail, retryAfter) {
+    super(detail || title);
+    this.status = status;
+    this.detail = detail;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** The server cannot be reached. */
+export class Unreachable extends Error {}
+
+async function request(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path.startsWith("/") ? path : `${API}/${path}`, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable(error.message);
+  }
+  if (!response.ok) throw await problem(response);
+  return response;
+}
+
+async function problem(response) {
+  const said = await response.json().catch(() => ({}));
+  return new ApiError(response.status, said.title ?? response.statusText, said.detail, retryAfter(response));
+}
+
+/** Seconds of a Retry-After header, which may be a number or a date. */
+function retryAfter(response) {
+  const value = response.headers.get("Retry-After");
+  if (!value) return 2;
+  const seconds = Number(value);
+  if (Number.isFinite(seconds)) return Math.max(1, seconds);
+  return Math.max(1, Math.ceil((Date.parse(value) - Date.now()) / 1000) || 2);
+}
+
+const pause = (seconds, signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("given up", "AbortError"));
+    });
+  });
+
+/**
+ * Which page a photo shows. A busy server is asked again when it said so.
+ * @param {Blob} photo
+ * @param {{name: string, signal?: AbortSignal, onWait?: (seconds: number) => void}} how
+ * @returns the answer, as in the API
+ */
+export async function find(photo, { name, signal, onWait }) {
+  for (let attempt = 1; ; attempt++) {
+    const body = new FormData();
+    body.append("photo", photo, name);
+    try {
+      return await (await request("find", { method: "POST", body, signal })).json();
+    } catch (error) {
+      if (error.status !== 503 || attempt === MOST_WAITS) throw error;
+      onWait?.(error.retryAfter);
+      await pause(error.retryAfter, signal);
+    }
+  }
+}
+
+export const books = async () => (await (await request("books")).json()).books;
+
+/** The uploads that the server knows of, the latest first. */
+export const jobs = async () => (await (await request("jobs")).json()).jobs;
+
+export const removeBook = (id) => request(`books/${id}`, { method: "DELETE" });
+
+export const pageText = async (id, page, signal) =>
+  (await (await request(`books/${id}/pages/${page}/text`, { signal })).json()).text;
+
+// A few widths only, so that the browser's cache and the server's are of use.
+const WIDTHS = [160, 320, 640, 960, 1280, 1920];
+
+/** Where the picture of a page is, wide enough for so many CSS pixels on this screen. */
+export function pageImage(id, page, cssWidth) {
+  const wanted = cssWidth * Math.min(window.devicePixelRatio || 1, 2.5);
+  const width = WIDTHS.find((one) => one >= wanted) ?? WIDTHS.at(-1);
+  return `${API}/books/${id}/pages/${page}/image?width=${width}`;
+}
+
+export const healthy = () =>
+  request("health", { cache: "no-store" }).then(
+    () => true,
+    (error) => !(error instanceof Unreachable), // even a refusal is an answer
+  );
+
+/**
+ * Sends a book; fetch tells nothing of an upload's progress, XMLHttpRequest does.
+ * @returns {Promise<{id: string, events: string}>} the job that indexes it
+ */
+export function addBook(file, { onSent, signal }) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    sending.open("POST", `${API}/books`);
+    sending.responseType = "json";
+    sending.upload.onprogress = (event) => event.lengthComputable && onSent(event.loaded / event.total);
+    sending.onerror = () => reject(new Unreachable("the upload was cut off"));
+    sending.onabort = () => reject(new DOMException("given up", "AbortError"));
+    sending.onload = () => {
+      const said = sending.response ?? {};
+      if (sending.status === 202) resolve(said);
+      else reject(new ApiError(sending.status, said.title ?? sending.statusText, said.detail, 2));
+    };
+    signal?.addEventListener("abort", () => sending.abort());
+    const body = new FormData();
+    body.append("file", file, file.name);
+    sending.send(body);
+  });
+}
+
+/**
+ * Follows a job to its end.
+ * @param {string} events its event stream
+ * @param {(state: object) => void} onState called with each state
+ * @returns {Promise<object>} the last state, done or failed
+ */
+export function followJob(events, onState) {
+  return new Promise((resolve, reject) => {
+    const stream = new EventSource(events);
+    const heard = (event) => {
+      const state = JSON.parse(event.data);
+      onState(state);
+      if (state.state === "done" || state.state === "failed") {
+        stream.close();
+        resolve(state);
+      }
+    };
+    stream.onmessage = heard;
+    stream.onerror = () => {
+      // While it is CONNECTING the browser tries again by itself; CLOSED is final.
+      if (stream.readyState === EventSource.CLOSED) reject(new Unreachable("the events ended"));
+    };
+  });
+}

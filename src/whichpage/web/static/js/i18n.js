@@ -1,0 +1,39 @@
+// The page's language: chosen by the reader, else the browser's; `t` holds the strings of the one in use.
+import { Unreachable } from "./api.js";
+import en from "./lang/en.js";
+import ja from "./lang/ja.js";
+import { setSetting } from "./settings.js";
+
+const LANGUAGES = { en, ja };
+
+export const language = () => (document.documentElement.lang === "ja" ? "ja" : "en");
+
+/** The strings of the language in use. */
+export const t = new Proxy({}, { get: (_, key) => LANGUAGES[language()][key] });
+
+/** Changes the language for good; whoever shows text draws it anew. */
+export function setLanguage(tag) {
+  document.documentElement.lang = tag;
+  setSetting("language", tag);
+}
+
+/** What is wrong, for people, from an error of `api.js`. */
+export function explain(error) {
+  if (error instanceof Unreachable) return t.offline;
+  if (error.status === undefined) return error.message;
+  return t.errors[error.status] ?? t.errors.other;
+}
+
+/** The server's own sentence beside it, in English; nothing where the page has said it all. */
+export const detailOf = (error) => (error.status === 401 ? null : (error.detail ?? null));
+
+const FAIR = 0.95;
+const SURE = 0.99;
+
+/** A confidence in words, with the number; rounding never makes it certain. */
+export function certainty(confidence) {
+  const words =
+    confidence >= SURE ? t.certainty.sure : confidence >= FAIR ? t.certainty.high : t.certainty.fair;
+  const percent = Math.floor(confidence * 1000) / 10;
+  return { words, number: confidence > 0.999 ? t.almost : t.probability(percent.toLocaleString(language())) };
+}

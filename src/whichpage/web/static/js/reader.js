@@ -1,0 +1,241 @@
+// A book to leaf through: page by page with buttons, arrow keys, a slider or a swipe; its PDF, link and text.
+import { pageImage, pageText } from "./api.js";
+import { copy } from "./clipboard.js";
+import { h, icon } from "./dom.js";
+import { enlarged } from "./enlarged.js";
+import { t } from "./i18n.js";
+
+const SETTLED = 250; // milliseconds a page must stay before its text is fetched
+const TURN = 260; // milliseconds of the movement, as in reader.css
+const FAR = 0.18; // of the width: a swipe this long turns the page
+
+/** The address that opens the page at a page of a book. */
+export const pageLink = (book, page) => `${location.origin}${location.pathname}#/book/${book}/page/${page}`;
+
+export class Reader {
+  /**
+   * @param {{id: number, title: string, pages: number, file: string|null}} book `file` without a fragment
+   * @param {number} page the page to begin with
+   * @param {(page: number) => void} [onPage] called when another page is shown
+   */
+  constructor(book, page, onPage = () => undefined) {
+    this.book = book;
+    this.home = page;
+    this.onPage = onPage;
+    this.build();
+    this.onKey = (event) => this.key(event);
+    document.addEventListener("keydown", this.onKey);
+    this.show(page);
+  }
+
+  build() {
+    const nav = (label, sign, step) =>
+      h(
+        "button.round-button",
+        { type: "button", "aria-label": label, onclick: () => this.turn(step) },
+        icon(sign),
+      );
+    this.backward = nav(t.previous, "left", -1);
+    this.forward = nav(t.next, "right", 1);
+    this.label = h("span.reader-label.numbers");
+    this.slider = h("input.slider", {
+      type: "range",
+      min: 1,
+      max: this.book.pages,
+      "aria-label": t.goTo,
+      oninput: () => this.label.replaceChildren(t.pageOf(Number(this.slider.value), this.book.pages)),
+      onchange: () => this.show(Number(this.slider.value)),
+    });
+    this.track = h("div.track");
+    this.stage = h("div.stage", {}, this.track);
+    this.swipe();
+    this.zoom = h(
+      "button.round-button.zoom",
+      { type: "button", "aria-label": t.zoom, onclick: () => this.enlarge() },
+      icon("zoom"),
+    );
+    this.homeward = h(
+      "button.button.small-button",
+      { type: "button", onclick: () => this.show(this.home) },
+      t.backToFound(this.home),
+    );
+    this.open = this.book.file ? h("a.button.primary", { target: "_blank", rel: "noopener" }) : null;
+    this.link = h(
+      "button.button",
+      { type: "button", onclick: () => copy(pageLink(this.book.id, this.page), t.linkCopied) },
+      icon("link"),
+      h("span", {}, t.copyLink),
+    );
+    this.text = h("section.page-text", { "aria-label": t.pageText, hidden: true });
+    this.element = h(
+      "section.reader",
+      { "aria-label": t.reader },
+      h(
+        "div.reader-bar",
+        {},
+        this.backward,
+        h("div.reader-place", {}, this.label, this.slider),
+        this.forward,
+      ),
+      this.homeward,
+      h("div.reader-stage", {}, this.stage, this.zoom),
+      h("div.reader-actions", {}, this.open, this.link),
+      this.text,
+    );
+  }
+
+  /** Shows a page; the pages beside it are fetched along. */
+  show(page) {
+    if (page === this.page) return;
+    this.page = Math.min(Math.max(page, 1), this.book.pages);
+    this.track.classList.remove("moving");
+    this.track.style.transform = "";
+    // Leaves that stay are kept: their pictures must not be loaded again.
+    const old = new Map([...this.track.children].map((leaf) => [Number(leaf.dataset.page), leaf]));
+    const near = [this.page - 1, this.page, this.page + 1];
+    this.track.replaceChildren(...near.map((number) => old.get(number) ?? this.leaf(number)));
+    for (const leaf of this.track.children)
+      leaf.toggleAttribute("inert", Number(leaf.dataset.page) !== this.page);
+    this.describe();
+    this.onPage(this.page);
+  }
+
+  describe() {
+    const { page, book } = this;
+    this.label.replaceChildren(t.pageOf(page, book.pages));
+    this.slider.value = page;
+    this.slider.setAttribute("aria-valuetext", t.pageOf(page, book.pages));
+    this.backward.disabled = page <= 1;
+    this.forward.disabled = page >= book.pages;
+    this.homeward.hidden = page === this.home;
+    if (this.open) {
+      this.open.href = `${book.file}#page=${page}`;
+      this.open.replaceChildren(icon("open"), h("span", {}, t.openPdf(page)));
+    }
+    this.fetchText();
+  }
+
+  /** One page on the track; an empty place before the first and after the last. */
+  leaf(number) {
+    const exists = number >= 1 && number <= this.book.pages;
+    const leaf = h("div.leaf", { "data-page": number });
+    if (!exists) return leaf;
+    const width = Math.min(window.innerWidth, 640);
+    const image = h("img", {
+      src: pageImage(this.book.id, number, width),
+      alt: t.pageAlt(number, this.book.title),
+      draggable: "false",
+      decoding: "async",
+      onload: () => leaf.classList.add("loaded"),
+      onerror: () => leaf.replaceChildren(h("p.muted", {}, t.pageUnreadable)),
+    });
+    leaf.append(image);
+    return leaf;
+  }
+
+  /** Turns to the next (1) or previous (-1) page, with the movement of a page being pushed aside. */
+  turn(step) {
+    const target = this.page + step;
+    if (target < 1 || target > this.book.pages) return this.settle(0);
+    clearTimeout(this.turning);
+    if (this.moving) this.show(this.moving); // a turn that was under way is done at once
+    if (this.page === target - step) {
+      this.moving = target;
+      this.settle(-step);
+      this.turning = setTimeout(
+        () => {
+          this.moving = null;
+          this.show(target);
+        },
+        window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : TURN,
+      );
+    } else this.turn(step);
+  }
+
+  settle(places) {
+    this.track.classList.add("moving");
+    this.track.style.transform = `translateX(${places * 100}%)`;
+  }
+
+  key(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (document.querySelector("dialog[open]") || event.target.matches("input, textarea, select, summary"))
+      return;
+    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    event.preventDefault();
+    this.turn(event.key === "ArrowRight" ? 1 : -1);
+  }
+
+  swipe() {
+    let from = null;
+    const done = (event) => {
+      if (from === null) return;
+      const moved = (event.clientX - from) / this.stage.clientWidth;
+      from = null;
+      if (Math.abs(moved) > FAR) this.turn(moved < 0 ? 1 : -1);
+      else this.settle(0);
+    };
+    this.stage.addEventListener("pointerdown", (event) => {
+      if (!event.isPrimary || event.button !== 0 || this.moving) return;
+      from = event.clientX;
+      this.track.classList.remove("moving");
+    });
+    this.stage.addEventListener("pointermove", (event) => {
+      if (from === null || !event.isPrimary) return;
+      if (Math.abs(event.clientX - from) > 6) this.stage.setPointerCapture(event.pointerId);
+      this.track.style.transform = `translateX(${event.clientX - from}px)`;
+    });
+    this.stage.addEventListener("pointerup", done);
+    this.stage.addEventListener("pointercancel", () => {
+      from = null;
+      this.settle(0);
+    });
+  }
+
+  /** The page as large as it can be read, to be scrolled and pinched. */
+  enlarge() {
+    const label = t.pageAlt(this.page, this.book.title);
+    enlarged(h("img", { src: pageImage(this.book.id, this.page, 1920), alt: label }), label);
+  }
+
+  /** The page's text, once the reader stays on it; nothing where the file has none. */
+  fetchText() {
+    this.fetching?.abort();
+    this.fetching = new AbortController();
+    const { signal } = this.fetching;
+    const page = this.page;
+    clearTimeout(this.settled);
+    this.settled = setTimeout(async () => {
+      const text = await pageText(this.book.id, page, signal).catch(() => null);
+      if (!signal.aborted) this.showText(text);
+    }, SETTLED);
+  }
+
+  showText(text) {
+    this.text.hidden = !text?.trim();
+    if (this.text.hidden) return;
+    const open = this.text.querySelector("details")?.open ?? false;
+    const japanese = /[\u3040-\u30ff\u3400-\u9fff]/.test(text);
+    this.text.replaceChildren(
+      h(
+        "details",
+        { open },
+        h("summary", {}, t.pageText),
+        h("p.page-words", { tabindex: 0, lang: japanese ? "ja" : null }, text),
+        h(
+          "button.button",
+          { type: "button", onclick: () => copy(text, t.textCopied) },
+          icon("copy"),
+          t.copyText,
+        ),
+      ),
+    );
+  }
+
+  destroy() {
+    document.removeEventListener("keydown", this.onKey);
+    clearTimeout(this.settled);
+    clearTimeout(this.turning);
+    this.fetching?.abort();
+  }
+}

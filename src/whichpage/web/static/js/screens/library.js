@@ -1,0 +1,224 @@
+// The library: its books by cover, a search among many, adding, removing, and what failed and why.
+import { books, removeBook } from "../api.js";
+import { confirmDialog, h, icon } from "../dom.js";
+import { explain, language, t } from "../i18n.js";
+import { notice } from "../notices.js";
+import { filePicker } from "../picker.js";
+import { setSetting, setting } from "../settings.js";
+import { add, adoptJobs, onUpload } from "../uploads.js";
+import { failure } from "./failure.js";
+import { uploadList } from "./upload_list.js";
+
+const BATCH = 60; // books put on the page at a time, as the reader scrolls
+
+/** The screen of "#/library". */
+export async function libraryScreen() {
+  let list;
+  try {
+    list = await books();
+  } catch (error) {
+    return failure(error);
+  }
+  adoptJobs().catch(() => undefined); // without them the books are still worth showing
+  const view = new LibraryView(list);
+  return {
+    element: view.element,
+    title: t.libraryTitle,
+    drop: (files) => add(files),
+    destroy: () => view.destroy(),
+  };
+}
+
+class LibraryView {
+  constructor(list) {
+    this.summary = h("p.muted.numbers", { role: "status" });
+    this.search = h("input.search-field", {
+      type: "search",
+      "aria-label": t.searchBooks,
+      placeholder: t.searchBooks,
+      autocomplete: "off",
+      oninput: () => this.draw(),
+    });
+    this.order = h("select.order", { "aria-label": t.sort, onchange: () => this.changeOrder() });
+    for (const [value, text] of [
+      ["title", t.sortTitle],
+      ["newest", t.sortNewest],
+    ]) {
+      this.order.append(h("option", { value, selected: value === setting("order") }, text));
+    }
+    this.tools = h("div.library-tools", {}, h("div.search", {}, icon("search"), this.search), this.order);
+    this.problems = h("section.book-problems", { "aria-label": t.failedBooks });
+    this.grid = h("ul.book-grid");
+    this.more = h("div.more", { "aria-hidden": "true" });
+    this.none = h("p.none-matching.muted");
+    this.uploads = uploadList();
+    this.empty = h(
+      "div.empty",
+      {},
+      icon("books"),
+      h("h2", {}, t.libraryEmpty),
+      h("p.muted", {}, t.libraryEmptyLead),
+    );
+    this.element = h(
+      "div.library-screen",
+      {},
+      h(
+        "header.screen-head",
+        {},
+        h("div", {}, h("h1", { tabindex: -1 }, t.libraryTitle), this.summary),
+        addButton(),
+      ),
+      this.uploads.element,
+      this.problems,
+      this.tools,
+      this.empty,
+      this.none,
+      this.grid,
+      this.more,
+    );
+    this.watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && this.showMore(), {
+      rootMargin: "800px",
+    });
+    this.watcher.observe(this.more);
+    this.onKey = (event) => this.key(event);
+    document.addEventListener("keydown", this.onKey);
+    this.unsubscribe = onUpload((upload) => upload?.phase === "done" && this.reload());
+    this.take(list);
+  }
+
+  /** A new list of books from the server. */
+  take(list) {
+    const fold = (text) => text.normalize("NFKC").toLocaleLowerCase();
+    this.books = list.map((book) => ({ ...book, key: fold(`${book.title} ${book.path}`) }));
+    this.fold = fold;
+    this.drawProblems();
+    this.draw();
+  }
+
+  async reload() {
+    try {
+      this.take(await books());
+    } catch (error) {
+      notice(explain(error));
+    }
+  }
+
+  changeOrder() {
+    setSetting("order", this.order.value);
+    this.draw();
+  }
+
+  draw() {
+    const words = this.fold(this.search.value).split(/\s+/).filter(Boolean);
+    const byTitle = new Intl.Collator(language(), { numeric: true }).compare;
+    this.shown = this.books.filter((book) => words.every((word) => book.key.includes(word)));
+    if (this.order.value === "newest") this.shown.sort((a, b) => b.added.localeCompare(a.added));
+    else this.shown.sort((a, b) => byTitle(a.title, b.title));
+    const pages = this.books.reduce((sum, book) => sum + book.pages, 0);
+    const any = this.books.length > 0;
+    this.summary.textContent = words.length
+      ? t.matching(this.shown.length)
+      : any
+        ? t.librarySummary(this.books.length, pages)
+        : "";
+    this.none.textContent = t.noneMatching;
+    this.none.hidden = !any || this.shown.length > 0;
+    this.empty.hidden = any;
+    this.tools.hidden = !any;
+    this.grid.replaceChildren();
+    this.showMore();
+  }
+
+  showMore() {
+    const begin = this.grid.children.length;
+    this.grid.append(...this.shown.slice(begin, begin + BATCH).map((book) => this.card(book)));
+    // Where the page is still too short to scroll, the sentinel never moves: look at it afresh.
+    this.watcher.unobserve(this.more);
+    if (this.grid.children.length < this.shown.length) this.watcher.observe(this.more);
+  }
+
+  card(book) {
+    const cover = h("img", { src: `${book.cover}?width=320`, alt: "", loading: "lazy", decoding: "async" });
+    cover.addEventListener("error", () => cover.replaceWith(icon("book")));
+    return h(
+      "li.book",
+      { "data-book": book.id },
+      h(
+        "a",
+        { href: `#/book/${book.id}/page/1` },
+        h("span.cover", {}, cover),
+        h("span.book-title", {}, book.title),
+        h("span.muted.small.numbers", {}, t.pages(book.pages)),
+      ),
+      h(
+        "button.round-button",
+        { type: "button", "aria-label": t.removeLabel(book.title), onclick: () => this.remove(book) },
+        icon("trash"),
+      ),
+    );
+  }
+
+  async remove(book) {
+    const yes = await confirmDialog({
+      title: t.removeTitle(book.title),
+      text: t.removeText,
+      yes: t.remove,
+      no: t.cancel,
+    });
+    if (!yes) return;
+    try {
+      await removeBook(book.id);
+      notice(t.removed(book.title));
+    } catch (error) {
+      notice(explain(error));
+    }
+    await this.reload();
+    this.element.querySelector("h1").focus({ preventScroll: true }); // the button that had it is gone
+  }
+
+  /** Books with something amiss, and what it is. */
+  drawProblems() {
+    const amiss = this.books.filter((book) => book.error || book.state === "unfinished");
+    this.problems.hidden = amiss.length === 0;
+    this.problems.replaceChildren(
+      h(
+        "details",
+        {},
+        h("summary", {}, icon("warning"), `${t.failedBooks} (${amiss.length})`),
+        h(
+          "ul",
+          {},
+          amiss.map((book) =>
+            h("li", {}, h("strong", {}, book.title), h("p.small", {}, book.error ?? t.unfinished)),
+          ),
+        ),
+      ),
+    );
+  }
+
+  key(event) {
+    if (event.key !== "/" || event.target.matches("input, textarea, select") || this.tools.hidden) return;
+    event.preventDefault();
+    this.search.focus();
+  }
+
+  destroy() {
+    this.watcher.disconnect();
+    this.uploads.destroy();
+    this.unsubscribe();
+    document.removeEventListener("keydown", this.onKey);
+  }
+}
+
+/** The button that adds books. */
+const addButton = () =>
+  filePicker(
+    {
+      label: t.addBooks,
+      sign: "plus",
+      looks: "button.primary",
+      accept: ".pdf,.cbz,.zip,application/pdf,application/zip",
+      multiple: true,
+    },
+    add,
+  );

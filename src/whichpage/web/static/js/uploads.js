@@ -1,0 +1,98 @@
+// Books on their way into the library. They go on while other screens are shown.
+import { addBook, followJob, jobs, Unreachable } from "./api.js";
+import { detailOf, explain, t } from "./i18n.js";
+
+/**
+ * An upload: {name, job, phase, fraction, done, total, left, error, detail}; phase is "sending", "queued",
+ * "indexing", "done" or "failed", and the queue holds those that wait for the line as "queued" too.
+ */
+const uploads = [];
+const listeners = new Set();
+let line = Promise.resolve(); // one file is sent at a time; the others wait
+
+/** All uploads that have not been dismissed, the latest first. */
+export const allUploads = () => uploads;
+
+/** Calls back with an upload whenever it changes, and with null when one is dismissed; returns how to stop. */
+export function onUpload(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function change(upload, news) {
+  Object.assign(upload, news);
+  for (const listener of listeners) listener(upload);
+}
+
+const begin = (name, news = {}) => {
+  const upload = { name, job: null, phase: "queued", fraction: 0, done: 0, total: 0, left: null, ...news };
+  uploads.unshift(upload);
+  change(upload, {});
+  return upload;
+};
+
+/** Adds files to the library, one after the other. */
+export function add(files) {
+  for (const file of files) {
+    const upload = begin(file.name);
+    line = line.then(() => send(file, upload));
+  }
+}
+
+async function send(file, upload) {
+  change(upload, { phase: "sending" });
+  try {
+    const job = await addBook(file, { onSent: (fraction) => change(upload, { fraction }) });
+    change(upload, { job: job.id, phase: "queued" });
+    follow(upload, job.events);
+  } catch (error) {
+    failed(upload, error);
+  }
+}
+
+async function follow(upload, events) {
+  try {
+    await followJob(events, (state) =>
+      change(upload, {
+        phase: state.state,
+        done: state.pages_done,
+        total: state.pages_total,
+        left: state.seconds_left,
+        book: state.book,
+        detail: state.error,
+      }),
+    );
+  } catch (error) {
+    failed(upload, error);
+  }
+}
+
+function failed(upload, error) {
+  const text = error instanceof Unreachable ? t.uploadLost : explain(error);
+  change(upload, { phase: "failed", error: text, detail: detailOf(error) });
+}
+
+/** Takes up the jobs that the server has and this page does not know, as after it was loaded again. */
+export async function adoptJobs() {
+  const known = new Set(uploads.map((upload) => upload.job));
+  for (const job of (await jobs()).reverse()) {
+    if (known.has(job.id) || job.state === "done" || dismissed.has(job.id)) continue;
+    const upload = begin(job.name, {
+      job: job.id,
+      phase: job.state,
+      done: job.pages_done,
+      total: job.pages_total,
+      detail: job.error,
+    });
+    if (job.state !== "failed") follow(upload, job.events);
+  }
+}
+
+const dismissed = new Set();
+
+/** Takes an upload that has ended off the list. */
+export function dismiss(upload) {
+  dismissed.add(upload.job);
+  uploads.splice(uploads.indexOf(upload), 1);
+  for (const listener of listeners) listener(null);
+}

@@ -1,0 +1,203 @@
+"""Books by upload: from the form to the library, and every bad one told why."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import fuzz
+import httpx
+import pytest
+from books import TINY_MODEL, image_bytes, make_archive, make_pdf, pdf_bytes
+from running import ended, running, upload
+
+from whichpage.indexing import AddReport
+from whichpage.library import Library
+from whichpage.web.uploads import Uploads, safe_name
+
+pytest_plugins = ["api_fixtures"]
+
+
+def uploads_of(library: Library) -> list[str]:
+    folder = library.info().path / "uploads"
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_an_upload_becomes_a_book(client: httpx.Client, library: Library) -> None:
+    taken = upload(client, "Ein Buch.pdf", pdf_bytes(40))
+    assert taken.status_code == 202
+    job = taken.json()
+    events = []
+    with client.stream("GET", client.base_url.join(job["events"])) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        events = [json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: ")]
+    assert {event["id"] for event in events} == {job["id"]}
+    assert [event["pages_done"] for event in events] == sorted(event["pages_done"] for event in events)
+    last = events[-1]
+    (book,) = library.books()
+    assert last | {"events": ""} == {
+        "id": job["id"],
+        "name": "Ein Buch.pdf",
+        "state": "done",
+        "pages_done": 40,
+        "pages_total": 40,
+        "seconds_left": 0.0,
+        "error": None,
+        "book": book.id,
+        "events": "",
+    }
+    assert (book.path.name, book.pages, uploads_of(library)) == ("Ein Buch.pdf", 40, ["Ein Buch.pdf"])
+    assert client.get("jobs").json()["jobs"] == [last]
+    assert client.get(f"jobs/{'0' * 16}").status_code == 404
+    assert client.get(f"jobs/{'0' * 16}/events").status_code == 404
+
+    again = upload(client, "other.pdf", pdf_bytes(40)).json()
+    assert (again["state"], again["book"]) == ("done", book.id)
+    assert uploads_of(library) == ["Ein Buch.pdf"]
+
+    assert client.delete(f"books/{book.id}").status_code == 204
+    assert uploads_of(library) == []
+
+
+def test_names_do_not_replace_each_other(client: httpx.Client, library: Library) -> None:
+    for seed in range(3):
+        job = upload(client, "../../a.pdf", pdf_bytes(1, seed=seed)).json()
+        assert ended(client, job)["state"] == "done"
+    assert uploads_of(library) == ["a 2.pdf", "a 3.pdf", "a.pdf"]
+    job = upload(client, "comic", make_archive(library.info().path / "x" / "c.cbz", ["1.jpg"]).read_bytes())
+    assert ended(client, job.json())["state"] == "done"
+    assert "comic.cbz" in uploads_of(library)
+
+
+def bad_books() -> dict[str, tuple[bytes, int, str]]:
+    """Bytes of a bad upload, the status and words of its answer."""
+    hostile = dict(fuzz._hostile(random.Random(1)))
+    return {
+        "empty.pdf": (b"", 400, "the file is empty"),
+        "page.pdf": (b"<html><body>", 415, "is no PDF, CBZ or ZIP"),
+        "photo.pdf": (image_bytes(1), 415, "is no PDF, CBZ or ZIP"),
+        "notes.txt": (b"words", 415, "is no PDF, CBZ or ZIP"),
+        "locked.pdf": (hostile["locked.pdf"], 422, "the book is encrypted"),
+        "cut.pdf": (pdf_bytes(3)[:60], 422, "the book is damaged"),
+        "no pages.pdf": (hostile["no pages.pdf"], 422, "the book has no pages"),
+        "cut.cbz": (hostile["same name.cbz"][:90], 422, "the book is a damaged archive"),
+        "texts.zip": (fuzz._zip({"a.txt": b"a"}), 422, "the book holds no images"),
+        "zip bomb.cbz": (hostile["zip bomb.cbz"], 422, "unpacks to more than 128 MB"),
+        "pixels.cbz": (fuzz._zip({"1.png": hostile["pixels.png"]}), 422, "too many pixels"),
+        "rubbish.cbz": (fuzz._zip({"1.jpg": b"rubbish", "2.jpg": b"more"}), 422, "is damaged, or no image"),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(bad_books()))
+def test_a_bad_book_is_one_sentence(client: httpx.Client, library: Library, name: str) -> None:
+    data, status, words = bad_books()[name]
+    refused = upload(client, name, data)
+    assert refused.status_code == status, refused.text
+    problem = refused.json()
+    assert words in problem["detail"]
+    assert str(library.info().path) not in refused.text
+    assert (uploads_of(library), library.books()) == ([], [])
+    assert client.get("jobs").json() == {"jobs": []}
+
+
+def test_a_book_that_fails_later_says_why(client: httpx.Client, library: Library) -> None:
+    pages = {f"{number}.jpg": b"rubbish" for number in range(5)}
+    job = ended(client, upload(client, "a.cbz", fuzz._zip(pages)).json())
+    assert (job["state"], job["book"]) == ("failed", None)
+    assert job["error"].startswith("the book no page can be read")
+    assert uploads_of(library) == []
+
+
+def test_unreadable_pages_are_told(client: httpx.Client) -> None:
+    pages = {"1.jpg": image_bytes(1), "2.jpg": b"rubbish", "3.jpg": image_bytes(3)}
+    job = ended(client, upload(client, "a.cbz", fuzz._zip(pages)).json())
+    assert job["state"] == "done"
+    assert job["error"].startswith("1 of 3 pages cannot be read; page 2 (2.jpg)")
+    assert client.get(f"books/{job['book']}").json()["error"] == "1 of 3 pages cannot be read"
+    listed = client.get(f"books/{job['book']}/pages").json()["pages"]
+    assert [page["error"] is None for page in listed] == [True, False, True]
+
+
+def test_forms_that_are_none(client: httpx.Client, library: Library) -> None:
+    assert client.post("books", content=pdf_bytes(1)).status_code == 415
+    assert client.post("books", files={"book": ("a.pdf", pdf_bytes(1))}).status_code == 400
+    assert uploads_of(library) == []
+
+
+def test_a_book_that_is_too_large(library: Library) -> None:
+    with running(library, book_bytes=100_000) as client:
+        assert upload(client, "a.pdf", bytes(300_000)).status_code == 413
+        assert uploads_of(library) == []
+        assert upload(client, "a.pdf", pdf_bytes(2)).status_code == 202
+
+
+def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "library" / "uploads"
+    with Library.open(tmp_path / "library", model=TINY_MODEL, create=True) as library:
+        make_pdf(folder / "done.pdf", 1)
+        library.add(folder / "done.pdf")
+        make_pdf(folder / "waiting.pdf", 2, seed=3)
+        (folder / ".0123.part").write_bytes(b"half")
+        with running(library) as client:
+            (job,) = client.get("jobs").json()["jobs"]
+            assert (job["name"], ended(client, job)["state"]) == ("waiting.pdf", "done")
+        assert uploads_of(library) == ["done.pdf", "waiting.pdf"]
+
+
+def test_stopping_does_not_wait_for_a_long_book(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered = threading.Event()
+
+    def endless(self: Library, path: Path, *, workers: int, progress: Any) -> AddReport:
+        from whichpage.indexing import AddProgress
+
+        entered.set()
+        while True:
+            progress(AddProgress(1, 2, 0.0, None, path))
+            time.sleep(0.01)
+
+    monkeypatch.setattr(Library, "add", endless)
+    with running(library) as client:
+        job = upload(client, "a.pdf", pdf_bytes(2)).json()
+        assert entered.wait(60)
+        with client.stream("GET", client.base_url.join(job["events"])) as stream:
+            assert next(stream.iter_lines()).startswith("data: ")
+        began = time.monotonic()
+    assert time.monotonic() - began < 15
+    # It is there to be gone on with.
+    assert uploads_of(library) == ["a.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("given", "safe"),
+    [
+        ("a.pdf", "a.pdf"),
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\boot.ini", "boot.ini"),
+        ("C:\\x.cbz", "x.cbz"),
+        (".hidden.pdf", "hidden.pdf"),
+        ("a\n\x1b[31m\u202e.pdf", "a__[31m_.pdf"),
+        ("con.pdf", "con_.pdf"),
+        ("本.pdf", "本.pdf"),
+        ("", "book"),
+        ("...", "book"),
+        (".pdf", "pdf"),
+        ("x" * 300 + ".pdf", "x" * 180 + ".pdf"),
+        ("本" * 100 + ".pdf", "本" * 60 + ".pdf"),
+        ("\udcff.pdf", "_.pdf"),
+    ],
+)
+def test_safe_names(given: str, safe: str) -> None:
+    assert safe_name(given) == safe
+
+
+def test_only_uploads_are_removed(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path / "uploads", most=10)
+    mine = make_pdf(tmp_path / "uploads" / "a.pdf", 1)
+    other = make_pdf(tmp_path / "b.pdf", 1)
+    uploads.remove(mine)
+    uploads.remove(other)
+    assert (mine.exists(), other.exists()) == (False, True)

@@ -1,0 +1,156 @@
+"""The answer: the outline, leafing, the PDF at the page, links to it, its text."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+
+from in_browser import found, opened
+from playwright.sync_api import Browser, Page, expect
+
+pytest_plugins = ["browser_fixtures"]
+
+
+def shown_page(page: Page) -> str | None:
+    """The number of the page that is in the middle."""
+    return page.locator(".leaf:not([inert])").get_attribute("data-page")
+
+
+def book_id(address: str, title: str) -> int:
+    with urllib.request.urlopen(f"{address}api/v1/books") as answer:
+        books = json.load(answer)["books"]
+    return next(int(book["id"]) for book in books if book["title"] == title)
+
+
+def test_the_page_is_outlined_where_the_server_saw_it(phone: Page) -> None:
+    with phone.expect_response(re.compile("/find$")) as answered:
+        found(phone, "03-sideways.jpg")
+    answer = answered.value.json()
+    assert phone.locator(".outline").get_attribute("viewBox") == f"0 0 {answer['width']} {answer['height']}"
+    points = phone.locator(".page-outline .line").get_attribute("points") or ""
+    drawn = [[float(number) for number in point.split(",")] for point in points.split()]
+    assert drawn == answer["matches"][0]["quad"]
+    # The outline lies on the photo: both cover the same place.
+    assert phone.locator(".outline").bounding_box() == phone.locator(".photo img").bounding_box()
+
+
+def test_two_pages_are_two_answers(phone: Page) -> None:
+    found(phone, "08-two-pages.jpg")
+    expect(phone.locator(".match-tab")).to_have_text(["Page 12", "Page 13"])
+    expect(phone.locator("h1")).to_have_text("Page 12")
+    phone.get_by_role("button", name="Page 13").click()
+    expect(phone.locator("h1")).to_have_text("Page 13")
+    expect(phone.locator(".page-outline").nth(1)).to_have_class(re.compile("chosen"))
+    assert shown_page(phone) == "13"
+
+
+def test_leafing_with_buttons_keys_and_the_slider(desktop: Page) -> None:
+    found(desktop, "01-flat.jpg")
+    label = desktop.locator(".reader-label")
+    expect(label).to_have_text("Page 3 of 41")
+    desktop.get_by_role("button", name="Next page").click()
+    expect(label).to_have_text("Page 4 of 41")
+    expect(desktop.locator(".leaf:not([inert]) img")).to_have_attribute("alt", "Page 4 of testmath")
+    desktop.locator("body").press("ArrowRight")
+    expect(label).to_have_text("Page 5 of 41")
+    desktop.locator("body").press("ArrowLeft")
+    desktop.locator("body").press("ArrowLeft")
+    expect(label).to_have_text("Page 3 of 41")
+    slider = desktop.get_by_role("slider", name="Go to page")
+    slider.focus()
+    slider.press("End")
+    expect(label).to_have_text("Page 41 of 41")
+    expect(desktop.get_by_role("button", name="Next page")).to_be_disabled()
+    desktop.get_by_role("button", name="Back to page 3").click()
+    expect(label).to_have_text("Page 3 of 41")
+    expect(desktop.get_by_role("button", name="Back to page 3")).to_be_hidden()
+
+
+def test_leafing_with_a_swipe(phone: Page) -> None:
+    found(phone, "01-flat.jpg")
+    stage = phone.locator(".stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box is not None
+    right, left, middle = box["x"] + box["width"] * 0.8, box["x"] + box["width"] * 0.2, box["y"] + 150
+    phone.mouse.move(right, middle)
+    phone.mouse.down()
+    phone.mouse.move(left, middle, steps=5)
+    phone.mouse.up()
+    expect(phone.locator(".reader-label")).to_have_text("Page 4 of 41")
+    phone.mouse.move(left, middle)
+    phone.mouse.down()
+    phone.mouse.move(left + 15, middle, steps=3)  # too short to be meant
+    phone.mouse.up()
+    phone.mouse.move(left, middle)
+    phone.mouse.down()
+    phone.mouse.move(right, middle, steps=5)
+    phone.mouse.up()
+    expect(phone.locator(".reader-label")).to_have_text("Page 3 of 41")
+
+
+def test_the_pdf_opens_at_the_page(desktop: Page) -> None:
+    found(desktop, "01-flat.jpg")
+    link = desktop.get_by_role("link", name="Open the PDF at page 3")
+    assert re.search(r"/api/v1/books/\d+/file#page=3$", link.get_attribute("href") or "")
+    with desktop.context.expect_event(
+        "request", lambda one: one.url.split("#")[0].endswith("/file")
+    ) as asked:
+        link.click()
+    answer = asked.value.response()
+    assert answer is not None
+    assert answer.status in (200, 206)
+    assert answer.headers["content-type"] == "application/pdf"
+    # The address follows the leafing.
+    desktop.get_by_role("button", name="Next page").click()
+    expect(desktop.get_by_role("link", name="Open the PDF at page 4")).to_have_attribute(
+        "href", re.compile("#page=4$")
+    )
+
+
+def test_a_copied_link_opens_the_page(browser: Browser, address: str) -> None:
+    with opened(browser, address, permissions=["clipboard-read", "clipboard-write"]) as page:
+        found(page, "03-sideways.jpg")
+        page.get_by_role("button", name="Copy link").click()
+        expect(page.locator(".notice")).to_have_text("Link copied")
+        link = page.evaluate("navigator.clipboard.readText()")
+    assert re.fullmatch(rf"{re.escape(address)}#/book/\d+/page/9", link)
+    with opened(browser, address) as other:
+        other.goto(link)
+        expect(other.locator("h1")).to_have_text("User Manual for chemobabel.sty")
+        expect(other.locator(".reader-label")).to_have_text("Page 9 of 22")
+        # Leafing is written into the address, so that it can be reloaded.
+        other.get_by_role("button", name="Next page").click()
+        expect(other).to_have_url(re.compile("/page/10$"))
+        other.reload()
+        expect(other.locator(".reader-label")).to_have_text("Page 10 of 22")
+
+
+def test_a_link_to_a_book_that_is_gone_says_so(phone: Page) -> None:
+    phone.goto("/#/book/999999/page/1")
+    expect(phone.locator("h1")).to_have_text("This book is not in the library any more.")
+
+
+def test_the_text_of_the_page_can_be_read_and_copied(browser: Browser, address: str) -> None:
+    book = book_id(address, "testmath")
+    with opened(browser, address, permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.goto(f"/#/book/{book}/page/3")
+        page.locator("summary", has_text="Text of this page").click()
+        words = page.locator(".page-words")
+        expect(words).to_contain_text("Sample paper for the amsmath package")
+        page.get_by_role("button", name="Copy text").click()
+        expect(page.locator(".notice")).to_have_text("Text copied")
+        assert "amsmath" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_page_and_photo_can_be_enlarged(phone: Page) -> None:
+    found(phone, "01-flat.jpg")
+    phone.get_by_role("button", name="Your photo: Enlarge").click()
+    expect(phone.locator("dialog .outline")).to_be_visible()
+    phone.keyboard.press("Escape")
+    expect(phone.locator("dialog")).to_have_count(0)
+    phone.get_by_role("button", name="Enlarge", exact=True).click()
+    expect(phone.locator("dialog img")).to_have_attribute("alt", "Page 3 of testmath")
+    phone.get_by_role("button", name="Close").click()
+    expect(phone.locator("dialog")).to_have_count(0)

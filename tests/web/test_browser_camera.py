@@ -1,0 +1,111 @@
+"""The live camera: Chromium's fake one, which films a photo of the demo."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from in_browser import camera_film, launch, opened
+from playwright.sync_api import Page, Playwright, expect
+
+pytest_plugins = ["browser_fixtures"]
+
+
+@contextmanager
+def filming(playwright: Playwright, address: str, film: Path) -> Iterator[Page]:
+    """The page on a phone whose camera films `film`."""
+    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    browser = launch(playwright, *flags, f"--use-file-for-fake-video-capture={film}")
+    try:
+        with opened(browser, address, permissions=["camera"]) as page:
+            yield page
+    finally:
+        browser.close()
+
+
+@pytest.fixture
+def paper(playwright: Playwright, address: str, tmp_path: Path) -> Iterator[Page]:
+    """The camera is held over page 3 of testmath."""
+    with filming(playwright, address, camera_film(tmp_path, "01-flat.jpg")) as page:
+        yield page
+
+
+def start(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator(".finder")).to_have_attribute("data-state", "live")
+
+
+def asked(page: Page) -> list[str]:
+    """The photos that are sent from now on."""
+    urls: list[str] = []
+    page.on("request", lambda one: urls.append(one.url) if one.url.endswith("/find") else None)
+    return urls
+
+
+def test_the_camera_looks_by_itself_until_a_page_is_verified(paper: Page) -> None:
+    sent = asked(paper)
+    start(paper)
+    expect(paper.locator("h1")).to_have_text("Page 3")
+    expect(paper.locator(".answer-book")).to_have_text("testmath")
+    expect(paper.locator(".page-outline")).to_have_count(1)
+    # It stopped: no more is sent, and the camera is let go.
+    number = len(sent)
+    assert number >= 1
+    paper.wait_for_timeout(2000)
+    assert len(sent) == number
+    # The same page once more is no news; the reader is told to turn to another.
+    paper.get_by_role("link", name="Find").click()
+    expect(paper.locator(".finder-status")).to_have_text("This is still page 3. Turn to another")
+
+
+def test_the_shutter_takes_one_photo(paper: Page) -> None:
+    paper.add_init_script("localStorage.setItem('whichpage.auto', 'off')")
+    sent = asked(paper)
+    start(paper)
+    expect(paper.locator(".finder-status")).to_have_text(
+        "Fill the frame with the page, then press the shutter"
+    )
+    assert sent == []
+    paper.get_by_role("button", name="Take the photo").click()
+    expect(paper.locator("h1")).to_have_text("Page 3")
+    assert len(sent) == 1
+    paper.get_by_role("link", name="History").click()
+    expect(paper.locator(".history-words strong")).to_have_text(["Page 3"])
+
+
+def test_automatic_looking_can_be_turned_off_and_on_and_the_camera_stopped(
+    playwright: Playwright, address: str, tmp_path: Path
+) -> None:
+    with filming(playwright, address, camera_film(tmp_path, "09-absent.jpg")) as page:
+        sent = asked(page)
+        start(page)
+        auto = page.get_by_role("button", name=re.compile("^Auto"))
+        expect(auto).to_have_attribute("aria-pressed", "true")
+        # Nothing to be found here: it goes on looking.
+        with page.expect_request(lambda one: one.url.endswith("/find") and len(sent) >= 2):
+            pass
+        auto.click()
+        expect(auto).to_have_attribute("aria-pressed", "false")
+        number = len(sent)
+        page.wait_for_timeout(1500)
+        assert len(sent) == number
+        auto.click()
+        expect(auto).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("button", name="Stop the camera").click()
+        expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
+        assert page.evaluate("document.querySelector('video').srcObject") is None
+
+
+def test_a_camera_that_may_not_be_used_is_explained(phone: Page) -> None:
+    phone.add_init_script(
+        "navigator.mediaDevices.getUserMedia ="
+        " () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+    )
+    phone.goto("/")
+    phone.get_by_role("button", name="Start the camera").click()
+    expect(phone.locator(".finder-problem")).to_contain_text("may not use the camera")
+    expect(phone.get_by_role("button", name="Start the camera")).to_be_visible()

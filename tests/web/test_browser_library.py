@@ -1,0 +1,145 @@
+"""The library screen: covers, search, adding with progress, removing, what failed and why."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from books import pdf_bytes
+from in_browser import opened
+from playwright.sync_api import Browser, FilePayload, Page, Route, expect
+
+pytest_plugins = ["browser_fixtures"]
+
+TITLES = ["jlreq-ja", "kanbun-ja", "testmath", "The pseudo Package", "User Manual for chemobabel.sty"]
+
+
+def pdf(name: str, data: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "application/pdf", "buffer": data}
+
+
+def open_library(page: Page) -> None:
+    page.goto("/#/library")
+    expect(page.locator(".book").first).to_be_visible()
+
+
+def test_the_books_are_shown_with_covers_and_page_counts(desktop: Page) -> None:
+    open_library(desktop)
+    expect(desktop.locator(".book-title")).to_have_text(TITLES)
+    expect(desktop.locator(".screen-head p")).to_have_text("5 books, 182 pages")
+    expect(desktop.locator(".book", has_text="testmath")).to_contain_text("41 pages")
+    for cover in desktop.locator(".cover img").all():
+        expect(cover).to_have_js_property("complete", True)
+        assert cover.evaluate("image => image.naturalWidth") > 100
+    desktop.locator(".book", has_text="kanbun-ja").get_by_role("link").click()
+    expect(desktop.locator(".reader-label")).to_have_text("Page 1 of 6")
+
+
+def test_books_are_searched_by_name(phone: Page) -> None:
+    open_library(phone)
+    phone.locator("body").press("/")
+    search = phone.get_by_role("searchbox", name="Search the books")
+    expect(search).to_be_focused()
+    search.fill("ＫＡＮＢＵＮ")  # full-width letters are the same letters
+    expect(phone.locator(".book-title")).to_have_text(["kanbun-ja"])
+    expect(phone.get_by_role("status").filter(has_text="1 book match")).to_be_visible()
+    search.fill("no such book")
+    expect(phone.locator(".none-matching")).to_be_visible()
+
+
+def test_a_book_is_added_with_progress_found_at_once_and_removed_after_a_question(phone: Page) -> None:
+    open_library(phone)
+    states: list[str] = []
+    phone.expose_function("heard", lambda state: states.append(state))
+    phone.evaluate(
+        """() => {
+          const Source = window.EventSource;
+          window.EventSource = class extends Source {
+            constructor(url) {
+              super(url);
+              this.addEventListener("message", (event) => window.heard(event.data));
+            }
+          };
+        }"""
+    )
+    phone.locator(".screen-head input[type=file]").set_input_files(pdf("added.pdf", pdf_bytes(30, seed=7)))
+    row = phone.locator(".upload", has_text="added.pdf")
+    expect(row).to_be_visible()
+    expect(row).to_have_attribute("data-phase", "done")
+    heard = [json.loads(state) for state in states]
+    assert heard[-1]["state"] == "done"
+    assert (heard[-1]["pages_done"], heard[-1]["pages_total"]) == (30, 30)
+    book = phone.locator(".book", has_text="added")
+    expect(book).to_contain_text("30 pages")
+    row.get_by_role("button", name="Dismiss: added.pdf").click()
+    expect(phone.locator(".upload-section")).to_be_hidden()
+
+    remove = book.get_by_role("button", name="Remove added")
+    remove.click()
+    dialog = phone.get_by_role("dialog")
+    expect(dialog).to_contain_text("Remove “added”?")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(book).to_be_visible()
+    remove.click()
+    dialog.get_by_role("button", name="Remove").click()
+    expect(book).to_have_count(0)
+    expect(phone.locator(".notice")).to_have_text("Removed: added")
+    phone.reload()
+    expect(phone.locator(".book")).to_have_count(5)
+
+
+def test_a_file_that_is_no_book_says_why_it_was_not_added(phone: Page) -> None:
+    open_library(phone)
+    locked = pdf("locked.pdf", pdf_bytes(3, encrypted=True))
+    phone.locator(".screen-head input[type=file]").set_input_files([pdf("words.pdf", b"no book"), locked])
+    for name in ("words.pdf", "locked.pdf"):
+        row = phone.locator(".upload", has_text=name)
+        expect(row).to_have_attribute("data-phase", "failed")
+        expect(row).to_contain_text("Not added")
+        assert len(row.locator(".reason").inner_text()) > 10
+    expect(phone.locator(".upload", has_text="locked.pdf")).to_contain_text(re.compile("password|encrypted"))
+    expect(phone.locator(".book")).to_have_count(5)
+
+
+def many(number: int) -> str:
+    books = [
+        {
+            "id": index + 1,
+            "title": f"Book {index + 1}",
+            "path": f"/books/{index + 1}.pdf",
+            "pages": 100,
+            "state": "unfinished" if index == 7 else "complete",
+            "error": None,
+            "cover": f"/api/v1/books/{index + 1}/cover",
+            "file": None,
+            "added": "2026-01-31T12:00:00Z",
+        }
+        for index in range(number)
+    ]
+    return json.dumps({"books": books})
+
+
+def test_thousands_of_books_are_put_on_the_page_as_one_scrolls(browser: Browser, address: str) -> None:
+    covers: list[str] = []
+
+    def cover(route: Route) -> None:
+        covers.append(route.request.url)
+        route.fulfill(status=404)
+
+    with opened(browser, address) as page:
+        page.route(
+            "**/api/v1/books", lambda route: route.fulfill(content_type="application/json", body=many(4000))
+        )
+        page.route("**/cover*", cover)
+        open_library(page)
+        expect(page.locator(".screen-head p")).to_have_text("4,000 books, 400,000 pages")
+        assert page.locator(".book").count() <= 180
+        assert len(covers) <= 180
+        while (shown := page.locator(".book").count()) <= 300:
+            page.locator(".book").last.scroll_into_view_if_needed()
+            expect(page.locator(".book").nth(shown)).to_be_attached()
+        page.get_by_role("searchbox").fill("book 3999")
+        expect(page.locator(".book-title")).to_have_text(["Book 3999"])
+        # What is amiss with a book is said.
+        page.locator(".book-problems summary").click()
+        expect(page.locator(".book-problems li")).to_have_text("Book 8Not finished; add it again")

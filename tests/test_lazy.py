@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from whichpage.errors import WhichpageError
-from whichpage.lazy import needs_extra
+from whichpage.lazy import LazyGroup, needs_extra
 
-# Stands for an environment in which nothing of the extra is installed, whatever this one has.
+MODULE = """
+import click
+
+@click.command()
+def far():
+    click.echo("far away")
+"""
+
+# Stands for an environment in which nothing of any extra is installed, whatever this one has.
 WITHOUT = (
     "import sys\n"
-    "for name in ('torch', 'torchvision', 'onnx', 'matplotlib'):\n"
+    "for name in ('torch', 'torchvision', 'onnx', 'matplotlib', 'imagehash', 'rapidocr', 'pdf2image'):\n"
     "    sys.modules[name] = None\n"
     "from whichpage.cli import run\n"
     "sys.exit(run(sys.argv[1:]))\n"
@@ -60,3 +70,38 @@ def test_own_module_that_is_missing_is_no_extra() -> None:
         needs_extra("train"),
     ):
         import no_such.module  # type: ignore[import-not-found]  # noqa: F401
+
+
+def test_the_bench_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
+    truth = tmp_path / "truth.csv"
+    truth.write_text("photo,pdf,page,stratum\n", encoding="ascii")
+    done = without_the_extra("bench", "photos", str(truth))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(
+        r"whichpage: matplotlib\S* is not installed: `pip install 'whichpage\[bench\]'`.*\n", done.stderr
+    )
+
+
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LazyGroup:
+    (tmp_path / "elsewhere_for_a_test.py").write_text(MODULE, encoding="ascii")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "elsewhere_for_a_test", raising=False)
+    found = LazyGroup("group", elsewhere={"far": "elsewhere_for_a_test:far"})
+    found.add_command(click.Command("near", callback=lambda: click.echo("near by")))
+    return found
+
+
+def test_only_what_runs_is_loaded(group: LazyGroup, capsys: pytest.CaptureFixture[str]) -> None:
+    assert group.list_commands(click.Context(group)) == ["far", "near"]
+    group.main(["near"], standalone_mode=False)
+    assert "elsewhere_for_a_test" not in sys.modules
+    group.main(["far"], standalone_mode=False)
+    assert "elsewhere_for_a_test" in sys.modules
+    assert capsys.readouterr().out == "near by\nfar away\n"
+
+
+def test_a_name_that_no_one_has(group: LazyGroup) -> None:
+    with pytest.raises(click.UsageError, match="No such command 'gone'"):
+        group.main(["gone"], standalone_mode=False)

@@ -85,7 +85,9 @@ class FlatIndex:
     ) -> NDArray[np.float32]:
         """1 - weighted mean of <tanh(query), signs> / |tanh(query)|_1 over the views; 0 = all bits agree."""
         soft = np.tanh(vectors)
-        soft = soft / np.abs(soft).sum(-1, keepdims=True) * (weights / weights.sum())[:, None]
+        # A view of which the encoder says nothing at all is as far from every page.
+        length = np.maximum(np.abs(soft).sum(-1, keepdims=True), 1e-9)
+        soft = soft / length * (weights / weights.sum())[:, None]
         signs = np.unpackbits(self._bits[rows], axis=-1).astype(np.float32) * 2 - 1
         distance: NDArray[np.float32] = 1 - np.einsum("nvd,vd->n", signs, soft)
         return distance

@@ -3,9 +3,9 @@
 usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [--alignments FILE.csv]
 
 PHOTOS is made by `whichpage.training.photos` from validation books, LIBRARY holds those books. Every
-photo is answered twice: as it is, and as if its page were in no book (its true page and all that look
-the same are struck out). Prints the constants for `verify.Calibration`, the reliability of the
-confidence, and how many absent photos would be accepted at which threshold.
+photo is answered twice: as it is, and as if its page were in no book (its true page and all that print
+nearly the same, as boilerplate does, are struck out). Prints the constants for `verify.Calibration`, the
+reliability of the confidence, and how many absent photos would be accepted at which threshold.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from whichpage.library import Library
 from whichpage.photo import decode
 from whichpage.types import Page
 
-# Two pages whose thumbnails correlate by more than this are the same print.
-SAME_PRINT = 0.9
+# Two pages that correlate by more than this, laid one over the other as a photo is, print nearly the same.
+SAME_PRINT = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,20 @@ def collect(photos: Path, library: Library) -> list[Sample]:
     finder = library.finder()
     patient = Finder(finder.encoder, finder.page_finder, finder.index, finder.store, FindOptions(sure=2.0))
     samples = []
+    books = {book.path.as_posix(): book.id for book in library.books()}
+    searched = set(library.catalog.codes()[0].tolist())  # all pages but blank ones
     for row in csv.DictReader((photos / "truth.csv").open()):
         aligned = patient.align(decode(photos / row["photo"]))
         places = dict(
             zip([a.page_id for a in aligned], finder.store.pages([a.page_id for a in aligned]), strict=True)
         )
-        truth = [page.id for page in places.values() if _is(page, row["pdf"], row["page"])]
+        truth = {page.id for page in places.values() if _is(page, row["pdf"], row["page"])}
+        named = [book for path, book in books.items() if path.endswith(row["pdf"])]
+        ids = truth | ({library.catalog.page_id(book, int(row["page"])) for book in named} & searched)
         # The page beside the true one may be in the photo too: neither right nor wrong.
         beside = {page.id for page in places.values() if _is(page, row["pdf"], row["beside"])}
-        unclear = _prints_like(truth, list(places), library) | beside
+        near = [one.page_id for one in aligned if one.alignment.correlation > SAME_PRINT / 2]
+        unclear = _prints_like(sorted(ids), sorted(set(near) - ids), library) | beside
         for one in aligned:
             right = one.page_id in truth
             if right or one.page_id not in unclear:
@@ -68,19 +73,23 @@ def _is(page: Page, pdf: str, number: str) -> bool:
 
 
 def _prints_like(truth: list[int], others: list[int], library: Library) -> set[int]:
-    """Those of the pages that show the same print as the true one."""
+    """Those of the pages that print nearly what the true one does, laid over them as a photo would be."""
     store = library.finder().store
     if not truth:
         return set()
-    wanted = _small(store.encoded_thumbnails(truth)[0])
-    pages = zip(others, store.encoded_thumbnails(others), strict=True)
-    return {page for page, encoded in pages if np.mean(_small(encoded) * wanted) > SAME_PRINT}
-
-
-def _small(encoded: bytes) -> NDArray[np.float64]:
-    image = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
-    grey = cv2.resize(image, (168, 240), interpolation=cv2.INTER_AREA).astype(float)
-    return np.asarray((grey - grey.mean()) / (grey.std() + 1e-6))
+    encoded = np.frombuffer(store.encoded_thumbnails(truth)[0], np.uint8)
+    pixels = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
+    # With a desk around it, or a page that reaches further could not be laid over it.
+    photo = decode(np.asarray(cv2.copyMakeBorder(pixels, 40, 40, 40, 40, cv2.BORDER_REPLICATE), np.uint8))
+    height, width = (side - 80 for side in photo.pixels.shape[:2])
+    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + 39.5
+    alike = set()
+    for page_id, other in zip(others, store.encoded_thumbnails(others), strict=True):
+        page = verify.Thumbnail(other)
+        on = verify.sheet(photo, quad, landscape=page.landscape)
+        if verify.align(on, page, *verify.align_coarse(on, page)).correlation > SAME_PRINT:
+            alike.add(page_id)
+    return alike
 
 
 def fit(samples: list[Sample], *, ridge: float = 1e-2, rounds: int = 50) -> NDArray[np.float64]:

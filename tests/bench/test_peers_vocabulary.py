@@ -10,7 +10,7 @@ import pytest
 
 from whichpage.benchmark.peers.vocabulary import InvertedFile, Vocabulary
 
-# Three pages of words 0, 1, 2; word 0 is on every page and so weighs nothing.
+# Three pages of words 0, 1, 2; word 0 is on every page and so weighs less than the others.
 PAGES = [(0, [0, 1, 1, 1, 1]), (1, [0, 2]), (2, [0, 1, 2])]
 
 
@@ -20,20 +20,27 @@ def inverted() -> InvertedFile:
 
 
 def test_cosines_by_hand(inverted: InvertedFile) -> None:
-    """Words 1 and 2 have idf ln(3/2) each. The photo has 1 four times and 2 once: (2, 1) / sqrt 5 of it.
-
-    The pages are (1, 0), (0, 1) and (1, 1) / sqrt 2.
-    """
+    """Word 0 has idf ln(1 + 3/3), words 1 and 2 ln(1 + 3/2); a weight is that times the root of the count."""
+    common, rare = math.log(2), math.log(2.5)
+    pages = {0: (common, 2 * rare, 0), 1: (common, 0, rare), 2: (common, rare, rare)}
+    photo = (math.sqrt(2) * common, 2 * rare, rare)
+    expected = {
+        number: sum(p * q for p, q in zip(page, photo, strict=True)) / math.hypot(*page) / math.hypot(*photo)
+        for number, page in pages.items()
+    }
     found = dict(inverted.search(np.array([1, 1, 1, 1, 2, 0, 0]), top=3))
-    assert found == pytest.approx({0: 2 / math.sqrt(5), 1: 1 / math.sqrt(5), 2: 3 / math.sqrt(10)}, abs=1e-6)
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_best_first_and_only_as_many_as_asked(inverted: InvertedFile) -> None:
-    assert [page for page, _ in inverted.search(np.array([1, 1, 1, 1, 2]), top=2)] == [2, 0]
+    assert [page for page, _ in inverted.search(np.array([1, 1, 1, 1, 2]), top=2)] == [0, 2]
 
 
-def test_a_photo_of_words_that_say_nothing_finds_nothing(inverted: InvertedFile) -> None:
-    assert inverted.search(np.array([0, 0]), top=3) == []
+def test_words_of_every_page_find_the_page_that_has_little_else(inverted: InvertedFile) -> None:
+    assert [page for page, _ in inverted.search(np.array([0, 0]), top=3)] == [1, 2, 0]
+
+
+def test_a_photo_without_words_finds_nothing(inverted: InvertedFile) -> None:
     assert inverted.search(np.empty(0, np.int64), top=3) == []
 
 

@@ -45,20 +45,20 @@ def collect(photos: Path, library: Library) -> list[Sample]:
     finder = library.finder()
     patient = Finder(finder.encoder, finder.page_finder, finder.index, finder.store, FindOptions(sure=2.0))
     samples = []
-    books = {book.path.as_posix(): book.id for book in library.books()}
+    # By all names: a copy of a book is kept under the first of them.
+    files = list(library.catalog.known())
     searched = set(library.catalog.codes()[0].tolist())  # all pages but blank ones
     for row in csv.DictReader((photos / "truth.csv").open()):
         aligned = patient.align(decode(photos / row["photo"]))
         places = dict(
             zip([a.page_id for a in aligned], finder.store.pages([a.page_id for a in aligned]), strict=True)
         )
-        truth = {page.id for page in places.values() if _is(page, row["pdf"], row["page"])}
-        named = [book for path, book in books.items() if path.endswith(row["pdf"])]
-        ids = truth | ({library.catalog.page_id(book, int(row["page"])) for book in named} & searched)
+        books = [library.catalog.book_at(path) for path in files if path.as_posix().endswith(row["pdf"])]
+        truth = {library.catalog.page_id(book.id, int(row["page"])) for book in books} & searched
         # The page beside the true one may be in the photo too: neither right nor wrong.
         beside = {page.id for page in places.values() if _is(page, row["pdf"], row["beside"])}
         near = [one.page_id for one in aligned if one.alignment.correlation > SAME_PRINT / 2]
-        unclear = _prints_like(sorted(ids), sorted(set(near) - ids), library) | beside
+        unclear = _prints_like(sorted(truth), sorted(set(near) - truth), library) | beside
         for one in aligned:
             right = one.page_id in truth
             if right or one.page_id not in unclear:

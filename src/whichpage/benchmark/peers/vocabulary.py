@@ -103,7 +103,8 @@ class InvertedFile:
         term = np.concatenate([*terms, np.empty(0, np.int64)]).astype(np.int64)
         frequency = np.concatenate([*counts, np.empty(0, np.int64)])
         documents = np.bincount(term, minlength=words)
-        idf = np.log(count / np.maximum(documents, 1)).astype(np.float32)
+        # Smoothed: in a small library a word that is on every page must not leave a photo without any.
+        idf = np.log1p(count / np.maximum(documents, 1)).astype(np.float32)
         weights = np.sqrt(frequency).astype(np.float32) * idf[term]
         lengths = np.sqrt(np.bincount(page_ids, weights.astype(np.float64) ** 2, minlength=count))
         weights /= np.maximum(lengths, 1e-9)[page_ids].astype(np.float32)

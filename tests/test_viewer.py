@@ -23,15 +23,30 @@ def book(tmp_path: Path) -> Path:
 class Desktop:
     """A desktop with the programs named, whose PDF viewer is `default`; records what is started."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, programs: set[str], default: str = "") -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        programs: set[str],
+        default: str = "",
+        ends_with: int | None = None,
+    ) -> None:
+        """ends_with: the exit status with which viewers end at once; None where they stay."""
         self.started: list[list[str]] = []
+        self.ends_with = ends_with
         monkeypatch.setattr(sys, "platform", "linux")
         monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name in programs else None)
         monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=default + "\n"))
         monkeypatch.setattr(subprocess, "Popen", self._start)
 
-    def _start(self, command: list[str], **_: Any) -> None:
+    def _start(self, command: list[str], **_: Any) -> SimpleNamespace:
         self.started.append(command)
+        return SimpleNamespace(wait=self._wait)
+
+    def _wait(self, seconds: float) -> int:
+        if self.ends_with is None:
+            raise subprocess.TimeoutExpired("viewer", seconds)
+        return self.ends_with
 
 
 @pytest.mark.parametrize(
@@ -82,6 +97,18 @@ def test_a_name_that_looks_like_an_option_is_a_whole_path(
     desktop = Desktop(monkeypatch, programs={"evince"})
     open_page(Path("--help.pdf"), 1)
     assert desktop.started == [["/usr/bin/evince", "--page-index=1", str(tmp_path / "--help.pdf")]]
+
+
+@pytest.mark.parametrize("programs", [{"evince"}, {"xdg-open"}])
+def test_viewer_that_ends_at_once_has_shown_the_file_or_failed(
+    monkeypatch: pytest.MonkeyPatch, book: Path, programs: set[str]
+) -> None:
+    """A launcher is done when the viewer runs; without a screen either of them gives up."""
+    Desktop(monkeypatch, programs=programs, ends_with=0)
+    assert open_page(book, 3) is ("evince" in programs)
+    Desktop(monkeypatch, programs=programs, ends_with=3)
+    with pytest.raises(WhichpageError, match=r"^no viewer could show .*日本 1\.pdf: is there a screen\?$"):
+        open_page(book, 3)
 
 
 def test_no_viewer_and_no_file_are_sentences(monkeypatch: pytest.MonkeyPatch, book: Path) -> None:

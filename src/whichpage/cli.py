@@ -60,7 +60,7 @@ def program() -> None:
 @shared
 @click.pass_context
 def add(context: click.Context, paths: tuple[Path, ...], renew: bool, workers: int | None) -> None:
-    """Index PDFs, CBZ/ZIP archives of images and folders of images; folders are walked.
+    """Index PDFs, CBZ/ZIP archives of images, images and folders of them; folders are walked.
 
     Run it again whenever you like: what is unchanged is skipped, what was interrupted goes on. Exits
     with 2 when a file could not be read, after the others are done.

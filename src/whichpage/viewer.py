@@ -15,6 +15,9 @@ from pathlib import Path
 
 from whichpage.errors import WhichpageError
 
+# Seconds in which a viewer without a screen, or a launcher that finds no viewer, has given up.
+_FAILS_WITHIN = 1.5
+
 _BROWSERS = ("firefox", "google-chrome", "chromium", "microsoft-edge", "brave-browser")
 
 
@@ -44,7 +47,7 @@ _VIEWERS: dict[str, Callable[[str, Path, int], list[str]]] = {
 def open_page(path: Path, page: int) -> bool:
     """Opens the file; True when the viewer was told the 1-based page, False when only the file.
 
-    Raises WhichpageError when the file is gone or no viewer can be started.
+    Raises WhichpageError when the file is gone, or no viewer can be started or it fails at once.
     """
     path = path.absolute()
     if not path.exists():
@@ -55,7 +58,7 @@ def open_page(path: Path, page: int) -> bool:
         if command is None and sys.platform == "win32":
             os.startfile(path)
             return False
-        subprocess.Popen(
+        started = subprocess.Popen(
             command or _system_command(path),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -64,6 +67,12 @@ def open_page(path: Path, page: int) -> bool:
         )
     except OSError as error:
         raise WhichpageError(f"no viewer could be started for {path}: {error.strerror}") from error
+    try:
+        failed = started.wait(_FAILS_WITHIN) != 0
+    except subprocess.TimeoutExpired:  # it shows the file
+        failed = False
+    if failed:
+        raise WhichpageError(f"no viewer could show {path}: is there a screen?")
     return told
 
 

@@ -173,6 +173,8 @@ def test_listing_loads_neither_models_nor_images(books: Path, library: Library, 
 def test_ctrl_c_stops_soon_and_keeps_what_is_done(library: Library, tmp_path: Path) -> None:
     make_pdf(tmp_path / "books" / "a.pdf", 1500)
     program = (
+        # Whoever starts the tests in the background may have them ignore Ctrl-C.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path; from whichpage import Library\n"
         f"with Library.open({str(tmp_path / 'library')!r}, model=Path({str(TINY_MODEL)!r})) as library:\n"
         f"    library.add({str(tmp_path / 'books')!r}, progress=lambda p: print(p.pages_done, flush=True))\n"

@@ -68,14 +68,14 @@ class BookNotFound(LibraryError):
     http_status = 404
 
 
-class TrainingError(WhichpageError):
-    """A training cannot be begun, or not gone on with, as asked."""
-
-
 class PageNotFound(LibraryError):
     """The book has no page of that number."""
 
     http_status = 404
+
+
+class TrainingError(WhichpageError):
+    """A training cannot be begun, or not gone on with, as asked."""
 
 
 class ModelError(WhichpageError):

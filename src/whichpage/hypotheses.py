@@ -24,6 +24,7 @@ _POSITIONS, _POSITIONS_OF_BOTH = 6, 3
 _UPRIGHT = 1.38
 # Focal length of a phone's camera, in the photo's longer sides: 24 to 28 mm on 36 mm film, cropped a little.
 _FOCAL = 0.85
+_UNIT = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 
 
 def near(view: PageView) -> list[Quad]:
@@ -42,11 +43,10 @@ def near(view: PageView) -> list[Quad]:
 
 def halves(view: PageView) -> tuple[list[Quad], list[Quad]]:
     """The two pages of an open book whose outline was taken for one page's: each half at its four turns."""
-    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    to_photo = cv2.getPerspectiveTransform(unit, view.quad)
+    to_photo = _to_photo(view.quad)
     u_pixels, v_pixels = _pixels(view.quad)
     half = np.array([0.5, 1] if u_pixels > v_pixels else [1, 0.5], np.float32)
-    places = (unit * half, unit * half + (1 - half))
+    places = (_UNIT * half, _UNIT * half + (1 - half))
     first, second = (
         cv2.perspectiveTransform(place[None].astype(np.float32), to_photo)[0] for place in places
     )
@@ -61,8 +61,7 @@ def far(view: PageView, photo: Photo) -> list[Quad]:
     may be the page's beginning, middle or end.
     """
     # In the finder's own frame of the page, u along its first side, v along its second, the page is [0, 1]^2.
-    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    to_photo = np.asarray(cv2.getPerspectiveTransform(unit, view.quad), np.float64)
+    to_photo = _to_photo(view.quad)
     to_page = np.asarray(np.linalg.inv(to_photo), np.float64)
     (u_low, u_high), (v_low, v_high) = _shown(view, photo, to_page)
     top, right, bottom, left = view.seen
@@ -77,7 +76,7 @@ def far(view: PageView, photo: Photo) -> list[Quad]:
                 _starts(u_low, u_high, u_length, left, right, most=most),
                 _starts(v_low, v_high, v_length, top, bottom, most=most),
             ):
-                place = unit * [u_length, v_length] + [u, v]
+                place = _UNIT * [u_length, v_length] + [u, v]
                 quad = cv2.perspectiveTransform(place[None].astype(np.float32), to_photo)[0]
                 if cv2.isContourConvex(quad):
                     quads += [_turned(quad, turn) for turn in ((0, 2) if upright else (1, 3))]
@@ -152,12 +151,15 @@ def _shape(quad: Quad, photo: Photo) -> float:
     they lie in space (Zhang, "A flexible new technique for camera calibration", TPAMI 2000).
     """
     height, width = photo.pixels.shape[:2]
-    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    to_photo = np.asarray(cv2.getPerspectiveTransform(unit, quad), np.float64)
     focal = _FOCAL * max(height, width)
     to_rays = np.array([[1 / focal, 0, -width / 2 / focal], [0, 1 / focal, -height / 2 / focal], [0, 0, 1]])
-    u, v = (to_rays @ to_photo)[:, :2].T
+    u, v = (to_rays @ _to_photo(quad))[:, :2].T
     return float(np.linalg.norm(v) / np.linalg.norm(u))
+
+
+def _to_photo(quad: Quad) -> NDArray[np.float64]:
+    """(3, 3) homography from the page as the unit square to the photo."""
+    return np.asarray(cv2.getPerspectiveTransform(_UNIT, quad), np.float64)
 
 
 def _pixels(quad: Quad) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 Text repeats its letters, so matching local features and counting RANSAC inliers says little. Instead
 the photo, rectified by the page finder, is laid over the candidate and brought to fit it, coarse to
-fine: at each of three levels blocks of the page look for themselves nearby, and a smooth warp is
+fine: at each level blocks of the page look for themselves nearby, and a smooth warp is
 fitted to where they were found: affine, then quadratic, then cubic, which follows curled paper, then a
 membrane, which follows creases as far as neighbouring blocks agree on them. What counts in the end is
 how well the blocks correlate where that one warp puts them.
@@ -11,7 +11,7 @@ how well the blocks correlate where that one warp puts them.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -488,14 +488,7 @@ def _stretch(
     stray losing their say. On a wrong page blocks match weakly and anywhere: the membrane stays flat.
     """
     rows, columns = level.grid
-    number = np.arange(rows * columns).reshape(rows, columns)
-    first = np.concatenate([number[:, :-1].ravel(), number[:-1].ravel()])
-    second = np.concatenate([number[:, 1:].ravel(), number[1:].ravel()])
-    tension = np.zeros((rows * columns, rows * columns))
-    np.add.at(tension, (first, first), stiffness)
-    np.add.at(tension, (second, second), stiffness)
-    np.add.at(tension, (first, second), -stiffness)
-    np.add.at(tension, (second, first), -stiffness)
+    tension = stiffness * _tension(rows, columns)
     target = shifts * level.scale
     say = weights
     nodes = np.zeros_like(target)
@@ -504,6 +497,23 @@ def _stretch(
         error = np.linalg.norm(target - nodes, axis=1)
         say = weights / (1 + (error / (2 * level.scale)) ** 2) ** 2
     return Membrane(nodes.reshape(rows, columns, 2), size)
+
+
+@lru_cache(maxsize=4)
+def _tension(rows: int, columns: int) -> NDArray[np.float64]:
+    """(N, N) Laplacian L of a grid of N blocks: x' L x sums the squared differences of neighbours."""
+    number = np.arange(rows * columns).reshape(rows, columns)
+    first = np.concatenate([number[:, :-1].ravel(), number[:-1].ravel()])
+    second = np.concatenate([number[:, 1:].ravel(), number[1:].ravel()])
+    laplacian = np.zeros((rows * columns, rows * columns))
+    for one, other, value in (
+        (first, first, 1.0),
+        (second, second, 1.0),
+        (first, second, -1.0),
+        (second, first, -1.0),
+    ):
+        np.add.at(laplacian, (one, other), value)
+    return laplacian
 
 
 def _value(m: NDArray[np.float32], shift: NDArray[np.float64], reach: tuple[int, int]) -> float:

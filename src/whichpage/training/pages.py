@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -96,17 +96,11 @@ def build(books: Path, out: Path, *, leave_out: frozenset[str] = frozenset(), wo
 
 def build_vertical(fonts: list[Path], out: Path, *, books: int = 100) -> int:
     """Draws synthetic vertical Japanese books, one cache folder; returns the number of pages."""
-    out.mkdir(parents=True, exist_ok=True)
-    shape = (books * PAGES_A_SYNTHETIC_BOOK, *CACHE_SIZE)
-    cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, shape)
-    index: list[tuple[str, str, int]] = []
-    for seed in range(books):
-        book = VerticalBook(fonts[seed % len(fonts)], seed=seed, size=CACHE_SIZE)
-        for number in range(1, PAGES_A_SYNTHETIC_BOOK + 1):
-            cache[len(index)] = book.page(number)
-            index.append(("val" if seed % 5 == 0 else "train", f"vertical-{seed}", number))
-    (out / "index.json").write_text(json.dumps(index))
-    return len(index)
+
+    def book(seed: int) -> Callable[[int], NDArray[np.uint8]]:
+        return VerticalBook(fonts[seed % len(fonts)], seed=seed, size=CACHE_SIZE).page
+
+    return _draw("vertical", book, out, books=books, pages=PAGES_A_SYNTHETIC_BOOK)
 
 
 def build_forms(fonts: list[tuple[Path, Path]], out: Path, *, firms: int = 120) -> int:
@@ -114,15 +108,28 @@ def build_forms(fonts: list[tuple[Path, Path]], out: Path, *, firms: int = 120) 
 
     fonts: regular and bold of each family.
     """
+
+    def firm(seed: int) -> Callable[[int], NDArray[np.uint8]]:
+        return Firm(fonts[seed % len(fonts)], seed=seed, size=CACHE_SIZE).page
+
+    return _draw("form", firm, out, books=firms, pages=SHEETS_A_FIRM)
+
+
+def _draw(
+    kind: str, book: Callable[[int], Callable[[int], NDArray[np.uint8]]], out: Path, *, books: int, pages: int
+) -> int:
+    """Fills a cache folder with drawn books, every fifth to validate on; returns the number of pages.
+
+    book: from a seed to what draws a page of (H, W) uint8 by its number.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    shape = (firms * SHEETS_A_FIRM, *CACHE_SIZE)
-    cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, shape)
+    cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, (books * pages, *CACHE_SIZE))
     index: list[tuple[str, str, int]] = []
-    for seed in range(firms):
-        firm = Firm(fonts[seed % len(fonts)], seed=seed, size=CACHE_SIZE)
-        for number in range(1, SHEETS_A_FIRM + 1):
-            cache[len(index)] = firm.page(number)
-            index.append(("val" if seed % 5 == 0 else "train", f"form-{seed}", number))
+    for seed in range(books):
+        page = book(seed)
+        for number in range(1, pages + 1):
+            cache[len(index)] = page(number)
+            index.append(("val" if seed % 5 == 0 else "train", f"{kind}-{seed}", number))
     (out / "index.json").write_text(json.dumps(index))
     return len(index)
 

@@ -17,8 +17,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from whichpage.benchmark.peers.nearest_bits import index_bits
 from whichpage.benchmark.peers.protocol import RANKED, IndexCost, LibraryPage, Progress, Ranked, accept_first
-from whichpage.benchmark.peers.store import DescribedPages, bytes_on_disk
 from whichpage.encoder import model_id, open_session, pack
 from whichpage.errors import ModelError
 from whichpage.photo import decode
@@ -106,14 +106,10 @@ class ArticlePeer:
         self._index = faiss.IndexBinaryFlat(CODE_BITS)
 
     def index(self, pages: Sequence[LibraryPage], folder: Path, progress: Progress) -> IndexCost:
-        with DescribedPages(folder / "codes.sqlite") as described:
-            described.fill(pages, CodePage(self._path), progress)
-            rows = [(number, data) for number, data in described.rows() if data]
-            seconds, unreadable = described.seconds, described.unreadable
-        self._pages = [pages[number] for number, _ in rows]
-        self._index = faiss.IndexBinaryFlat(CODE_BITS)
-        self._index.add(np.frombuffer(b"".join(data for _, data in rows), np.uint8).reshape(len(rows), -1))
-        return IndexCost(len(pages), seconds, bytes_on_disk(folder), unreadable)
+        self._pages, self._index, cost = index_bits(
+            pages, folder / "codes.sqlite", CodePage(self._path), progress, bits=CODE_BITS
+        )
+        return cost
 
     def answer(self, photo: Path) -> list[Ranked]:
         if not self._pages:

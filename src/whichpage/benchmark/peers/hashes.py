@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from whichpage.benchmark.peers.nearest_bits import index_bits
 from whichpage.benchmark.peers.protocol import IndexCost, LibraryPage, Progress, Ranked, accept_first
-from whichpage.benchmark.peers.store import DescribedPages, bytes_on_disk
 from whichpage.pagefinder import PageFinder
 from whichpage.photo import Photo, decode, rectify
 from whichpage.sources import Source
@@ -65,15 +65,10 @@ class HashPeer:
         self._index = faiss.IndexBinaryFlat(BITS)
 
     def index(self, pages: Sequence[LibraryPage], folder: Path, progress: Progress) -> IndexCost:
-        with DescribedPages(folder / "hashes.sqlite") as described:
-            described.fill(pages, HashPage(self._kind), progress)
-            rows = [(number, data) for number, data in described.rows() if data]
-            seconds, unreadable = described.seconds, described.unreadable
-        self._pages = [pages[number] for number, _ in rows]
-        self._index = faiss.IndexBinaryFlat(BITS)
-        codes = np.frombuffer(b"".join(data for _, data in rows), np.uint8).reshape(len(rows), BITS // 8)
-        self._index.add(codes)
-        return IndexCost(len(pages), seconds, bytes_on_disk(folder), unreadable)
+        self._pages, self._index, cost = index_bits(
+            pages, folder / "hashes.sqlite", HashPage(self._kind), progress, bits=BITS
+        )
+        return cost
 
     def answer(self, photo: Path) -> list[Ranked]:
         decoded = decode(photo)

@@ -85,23 +85,20 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# An environment of its own in the target's folder, from the packages that $(1) pins.
+define ENVIRONMENT
+$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r requirements/dev.txt -r $(1)
+$(UV) pip install --quiet --python $(@D)/bin/python \
+	--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
+@touch $@
+endef
+
 $(TRAIN)/.ready: $(UV) requirements/train.txt requirements/dev.txt requirements/build.txt pyproject.toml
-	$(UV) venv --quiet --clear --python $(BIN)/python $(TRAIN)
-	$(UV) pip install --quiet --python $(TRAIN)/bin/python --require-hashes -r requirements/dev.txt -r requirements/train.txt
-	$(UV) pip install --quiet --python $(TRAIN)/bin/python \
-		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
-	@touch $@
+	$(call ENVIRONMENT,requirements/train.txt)
 
 $(BENCH)/.ready: $(UV) requirements/bench.txt requirements/dev.txt requirements/build.txt pyproject.toml
-	$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH)
-	$(UV) pip install --quiet --python $(BENCH)/bin/python --require-hashes -r requirements/dev.txt -r requirements/bench.txt
-	$(UV) pip install --quiet --python $(BENCH)/bin/python \
-		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
-	@touch $@
+	$(call ENVIRONMENT,requirements/bench.txt)
 
 $(WEB)/.ready: $(UV) requirements/web.txt requirements/web-test.txt requirements/dev.txt requirements/build.txt pyproject.toml
-	$(UV) venv --quiet --clear --python $(BIN)/python $(WEB)
-	$(UV) pip install --quiet --python $(WEB)/bin/python --require-hashes -r requirements/dev.txt -r requirements/web-test.txt
-	$(UV) pip install --quiet --python $(WEB)/bin/python \
-		--no-deps --require-build-hashes --build-constraint requirements/build.txt --editable .
-	@touch $@
+	$(call ENVIRONMENT,requirements/web-test.txt)

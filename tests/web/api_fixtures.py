@@ -17,7 +17,9 @@ from whichpage.library import Library
 def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """Two of the demo's books, indexed with the shipped model; only to be looked at."""
     with Library.open(tmp_path_factory.mktemp("demo") / "library", create=True) as library:
-        library.add(DEMO / "library" / "kanbun-ja.pdf", DEMO / "library" / "testmath.pdf")
+        # One after the other, so that they are books 1 and 2: together, whichever is read first is 1.
+        for name in ("kanbun-ja.pdf", "testmath.pdf"):
+            library.add(DEMO / "library" / name)
         yield library
 
 

@@ -17,6 +17,7 @@ from whichpage.training.encoder_training import (
     Batches,
     EncoderRecipe,
     cut_by_frame,
+    frame_cuts,
     rectification_corners,
     step_loss,
     train,
@@ -38,12 +39,18 @@ def test_rectified_corners_are_near_the_frames() -> None:
     assert float(off.median()) < 0.02
     assert 0.05 < float(off.max()) < 0.25
     torch.testing.assert_close(corners.mean(0), frame, atol=1.0, rtol=0)
+    cut = torch.arange(3000) % 2 == 0
+    guessed = rectification_corners(3000, size=(320, 224), generator=generator, cut=cut)
+    off = (guessed - frame).abs() / torch.tensor([224.0, 320.0])
+    spread, usual = (off[which].square().mean().sqrt() for which in (cut, ~cut))
+    assert float(spread / usual) == pytest.approx(2, rel=0.1)
 
 
 def test_cut_off_is_filled_with_the_mean_and_counted() -> None:
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(40, 1, 320, 224, generator=generator)
-    cut, shares = cut_by_frame(images, generator=generator, probability=0.7)
+    inside = frame_cuts(40, size=(320, 224), generator=generator, probability=0.7)
+    cut, shares = cut_by_frame(images, inside)
     whole = 0
     for image, result, share in zip(images[:, 0], cut[:, 0], shares, strict=True):
         seen = (image - result).abs() < 1e-6
@@ -63,7 +70,8 @@ def test_cut_off_is_filled_with_the_mean_and_counted() -> None:
 
 def test_nothing_is_cut_at_probability_0() -> None:
     images = torch.rand(3, 1, 320, 224)
-    cut, shares = cut_by_frame(images, generator=torch.Generator().manual_seed(2), probability=0)
+    generator = torch.Generator().manual_seed(2)
+    cut, shares = cut_by_frame(images, frame_cuts(3, size=(320, 224), generator=generator, probability=0))
     assert torch.equal(cut, images)
     assert shares.tolist() == [[1.0] * 3] * 3
 

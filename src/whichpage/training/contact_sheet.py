@@ -21,7 +21,7 @@ from whichpage.errors import SourceError, TrainingError
 from whichpage.files import scan
 from whichpage.pictures import captioned
 from whichpage.sources import open_source
-from whichpage.training.encoder_training import RECTIFIED, cut_by_frame, rectification_corners
+from whichpage.training.encoder_training import RECTIFIED, cut_by_frame, frame_cuts, rectification_corners
 from whichpage.training.marks import mark_bank
 from whichpage.training.parts import PARTS, alone
 from whichpage.training.photos import draw_corners, visible_share
@@ -105,9 +105,10 @@ def _pair(one: _Chosen, generator: Generator, marks: Tensor) -> Iterator[Image.I
         torch.nn.functional.interpolate(image, size=(480, 336), mode="area")
         for image in (one.page, one.beside)
     )
-    corners = rectification_corners(1, size=_ENCODED, generator=generator)
+    seen = frame_cuts(1, size=_ENCODED, generator=generator)
+    corners = rectification_corners(1, size=_ENCODED, generator=generator, cut=(seen < 1).any((1, 2, 3)))
     drawn = PhotoSimulator(RECTIFIED, marks=marks)(page, beside, corners, size=_ENCODED, generator=generator)
-    cut, _ = cut_by_frame(drawn.images, generator=generator)
+    cut, _ = cut_by_frame(drawn.images, seen)
     clean = torch.nn.functional.interpolate(page, size=_ENCODED, mode="area")
     yield _panel(clean[0], one.book, f"  p. {one.number}")
     yield _panel(cut[0], "its photo, rectified")

@@ -58,10 +58,19 @@ class EncoderRecipe:
     bfloat16: bool = True
 
 
-def rectification_corners(count: int, *, size: tuple[int, int], generator: Generator) -> Tensor:
+def rectification_corners(
+    count: int, *, size: tuple[int, int], generator: Generator, cut: Tensor | None = None
+) -> Tensor:
     """Where a page's corners land when a page finder has rectified it with an error: (count, 4, 2) pixels.
 
-    Mostly a per cent or two of the page, sometimes several, as for pages the frame cuts.
+    Mostly a per cent or two of the page, sometimes three; twice that for pages that the frame cuts, whose
+    corners are guessed.
+
+    Args:
+        count: number of pages.
+        size: height and width of the rectified page, pixels.
+        generator: of the device to compute on.
+        cut: (count,) bool, which pages the frame cuts; None for none.
     """
     h, w = size
     device = generator.device
@@ -72,6 +81,8 @@ def rectification_corners(count: int, *, size: tuple[int, int], generator: Gener
 
     levels = torch.tensor([0.006, 0.014, 0.03], device=device)
     level = levels[torch.randint(3, (count,), generator=generator, device=device)].view(count, 1, 1)
+    if cut is not None:
+        level = torch.where(cut.view(count, 1, 1), 2 * level, level)
     corners = frame + normal(4, 2) * level
     scale = 1 + normal(1, 2) * level
     shift = normal(1, 2) * level
@@ -79,20 +90,20 @@ def rectification_corners(count: int, *, size: tuple[int, int], generator: Gener
     return corners * torch.tensor([w - 1.0, h - 1.0], device=device)
 
 
-def cut_by_frame(images: Tensor, *, generator: Generator, probability: float = 0.4) -> tuple[Tensor, Tensor]:
-    """Blanks what lies beyond the photo's frame, as rectifying a partly visible page does.
+def frame_cuts(
+    count: int, *, size: tuple[int, int], generator: Generator, probability: float = 0.4
+) -> Tensor:
+    """What of rectified pages lies within their photos' frames: (count, 1, H, W) float, 1 where it does.
 
     Args:
-        images: (B, 1, H, W) float.
+        count: number of pages.
+        size: height and width of the rectified page, pixels.
+        generator: of the device to compute on.
         probability: of a photo being cut at one side; half as many of those at another one as well. A cut
             takes up to 55 % of the page.
-
-    Returns:
-        The images, the unseen part filled with the mean of the seen one, and the (B, V) share of
-        each view that is seen.
     """
-    count, _, h, w = images.shape
-    device = images.device
+    h, w = size
+    device = generator.device
     ys = torch.linspace(-1, 1, h, device=device).view(1, h, 1)
     xs = torch.linspace(-1, 1, w, device=device).view(1, 1, w)
 
@@ -108,7 +119,21 @@ def cut_by_frame(images: Tensor, *, generator: Generator, probability: float = 0
         left = seen * (1 - cut * (ramp > random(-0.1, 1)).float())
         # Two cuts from opposite sides may meet; a photo shows something.
         seen = torch.where(left.mean((1, 2), keepdim=True) > 0.2, left, seen)
-    seen = seen.unsqueeze(1)
+    return seen.unsqueeze(1)
+
+
+def cut_by_frame(images: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Blanks what lies beyond the photo's frame, as rectifying a partly visible page does.
+
+    Args:
+        images: (B, 1, H, W) float.
+        seen: (B, 1, H, W) float, 1 where the photo shows the page.
+
+    Returns:
+        The images, the unseen part filled with the mean of the seen one, and the (B, V) share of
+        each view that is seen.
+    """
+    h = images.shape[2]
     mean = (images * seen).sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp(min=1)
     rows = ((h * VIEW_ROWS[v][0] // 10, h * VIEW_ROWS[v][1] // 10) for v in VIEWS)
     share_seen = torch.stack([seen[:, 0, top:bottom].mean((1, 2)) for top, bottom in rows], 1)
@@ -150,16 +175,18 @@ class Batches:
         size = (ENCODER_HEIGHT, ENCODER_WIDTH)
         without = self.recipe.without
         pages = self.cache.read(rows).to(self.generator.device)
-        corners = rectification_corners(len(rows), size=size, generator=self.generator)
+        chance = {"probability": 0.0} if "frame" in without else {}
+        seen = frame_cuts(len(rows), size=size, generator=self.generator, **chance)
+        cut = (seen < 1).any((1, 2, 3))
+        corners = rectification_corners(len(rows), size=size, generator=self.generator, cut=cut)
         if "rectification" in without:
             h, w = size
             frame = torch.tensor([[0.0, 0.0], [w - 1, 0.0], [w - 1, h - 1], [0.0, h - 1]])
             corners = frame.to(corners.device).expand_as(corners)
         photos = self.simulator(pages, pages.roll(1, 0), corners, size=size, generator=self.generator).images
-        cut = {"probability": 0.0} if "frame" in without else {}
-        photos, seen = cut_by_frame(photos, generator=self.generator, **cut)
+        photos, shares = cut_by_frame(photos, seen)
         clean = torch.nn.functional.interpolate(pages, size=size, mode="area")
-        return (clean if "scan" in without else self._scan(clean)) * 255, photos * 255, seen
+        return (clean if "scan" in without else self._scan(clean)) * 255, photos * 255, shares
 
     def _scan(self, clean: Tensor) -> Tensor:
         """A third of the references look home-scanned: grey paper, weak ink, noise, slightly soft."""

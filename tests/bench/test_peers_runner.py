@@ -97,6 +97,26 @@ def test_a_run_that_was_ended_repeats_no_work(
     assert len(answered) == 4
 
 
+@pytest.mark.parametrize(("peer", "repeats"), [("phash", 0), ("phash-finder", 3)])
+def test_answers_are_kept_until_a_model_changes_that_they_come_from(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peer: str, repeats: int
+) -> None:
+    run(place, tmp_path, [peer])
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"another page finder")
+    monkeypatch.setattr(runner, "SHIPPED_FINDER", other)
+    asked: list[str] = []
+    answer = HashPeer.answer
+
+    def noted(self: HashPeer, photo: Path) -> list[Ranked]:
+        asked.append(photo.name)
+        return answer(self, photo)
+
+    monkeypatch.setattr(HashPeer, "answer", noted)
+    run(place, tmp_path, [peer])
+    assert len(asked) == repeats
+
+
 def test_a_sample_has_the_pages_that_the_photos_show(place: Path, tmp_path: Path) -> None:
     """Runs of eight: pages 1 to 8 hold page 2, and 17 to 24 page 20."""
     report = run(place, tmp_path, ["dhash"], pages=3)

@@ -64,6 +64,14 @@ def _finder() -> PageFinder:
     return PageFinder.load(threads=_threads())
 
 
+# The models that a peer's answers depend on, as the report names them.
+MODELS: dict[str, tuple[str, ...]] = {
+    "phash-finder": ("page finder",),
+    "dhash-finder": ("page finder",),
+    "article": ("article",),
+    "whichpage": ("encoder", "page finder"),
+}
+
 _MAKERS: dict[str, Callable[[Setting], Peer]] = {
     "phash": lambda setting: HashPeer("phash", page_finder=None, most_bits=86),
     "dhash": lambda setting: HashPeer("dhash", page_finder=None, most_bits=26),

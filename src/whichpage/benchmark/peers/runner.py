@@ -13,7 +13,7 @@ from typing import Any
 
 from whichpage.benchmark.peers import tables
 from whichpage.benchmark.peers.protocol import IndexCost, LibraryPage, Peer, answer_line
-from whichpage.benchmark.peers.registry import Setting, make
+from whichpage.benchmark.peers.registry import MODELS, Setting, make
 from whichpage.benchmark.peers.sample import fingerprint, pages_of, sample, shown_pages
 from whichpage.benchmark.progress import counted, track
 from whichpage.benchmark.provenance import digest_files, digest_texts, provenance
@@ -28,6 +28,8 @@ from whichpage.errors import PhotoError
 from whichpage.pagefinder import SHIPPED_FINDER
 
 _SOURCES = Path(__file__).parent
+# Modules that no answer depends on: they choose, count and draw. A peer's own threshold stands in its rule.
+_AROUND = frozenset({"command.py", "registry.py", "tables.py", "thresholds.py"})
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,9 @@ def run(
         peer = make(name, setting)
         cost = _index(peer, chosen, cache / library)
         # Our own answers depend on the whole package, those of a peer on this folder.
-        code = (
-            origin.code
-            if name == "whichpage"
-            else digest_files(sorted(_SOURCES.glob("*.py")), below=_SOURCES)
-        )
-        key = {"data": origin.data, "code": code, "rule": peer.rule, "kept": peer.kept, **origin.models}
+        code = origin.code if name == "whichpage" else _peers_code()
+        used = {model: origin.models[model] for model in MODELS.get(name, ())}
+        key = {"data": origin.data, "code": code, "rule": peer.rule, "kept": peer.kept, **used}
         with ResultLog.open(out / f"peers.{name}.answers.jsonl", key=key) as log:
             _answer_all(peer, truths, log)
             answers = {str(truth.photo): log.done[str(truth.photo)] for truth in truths}
@@ -121,6 +120,11 @@ def run(
         del peer
         gc.collect()
     return tables.report(runs, pages=len(chosen), of=len(pages_of(known)), seed=setting.seed, origin=origin)
+
+
+def _peers_code() -> str:
+    answering = sorted(path for path in _SOURCES.glob("*.py") if path.name not in _AROUND)
+    return digest_files(answering, below=_SOURCES)
 
 
 def _index(peer: Peer, pages: Sequence[LibraryPage], folder: Path) -> IndexCost:

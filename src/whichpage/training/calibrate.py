@@ -1,11 +1,12 @@
 """Learns what confidence means: from alignments of simulated photos with right and with wrong pages.
 
-usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [--alignments FILE.csv]
+usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [--alignments FILE.csv] [--diagram FILE.png]
 
 PHOTOS is made by `whichpage.training.photos` from validation books, LIBRARY holds those books. Every
 photo is answered twice: as it is, and as if its page were in no book (its true page and all that print
 nearly the same, as boilerplate does, are struck out). Prints the constants for `verify.Calibration`, the
-reliability of the confidence, and how many absent photos would be accepted at which threshold.
+reliability of the confidence, and how many absent photos would be accepted at which threshold: both of these
+by cross-validation, each photo answered with constants that were learned from others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -24,6 +24,7 @@ from whichpage import verify
 from whichpage.finding import Finder, FindOptions
 from whichpage.library import Library
 from whichpage.photo import decode
+from whichpage.training import reliability
 from whichpage.types import Page
 
 # Two pages that correlate by more than this, laid one over the other as a photo is, print nearly the same.
@@ -92,10 +93,22 @@ def _prints_like(truth: list[int], others: list[int], library: Library) -> set[i
     return alike
 
 
-def fit(samples: list[Sample], *, ridge: float = 1e-2, rounds: int = 50) -> NDArray[np.float64]:
-    """Logistic regression by Newton's method (bias first); the weights keep to their expected signs."""
-    design = np.stack([np.concatenate([[1.0], sample.features]) for sample in samples])
-    target = np.array([sample.right for sample in samples], float)
+def fit(
+    features: NDArray[np.float64], right: NDArray[np.bool_], *, ridge: float = 1e-2, rounds: int = 50
+) -> NDArray[np.float64]:
+    """Logistic regression by Newton's method; the weights keep to their expected signs.
+
+    Args:
+        features: (N, F).
+        right: (N,), what is to be told from them.
+        ridge: strength of the penalty on the squared weights.
+        rounds: Newton steps.
+
+    Returns:
+        (1 + F,) weights, the bias first.
+    """
+    design = np.concatenate([np.ones((len(features), 1)), features], axis=1)
+    target = right.astype(float)
     free = np.ones(design.shape[1], bool)
     weights = np.zeros(design.shape[1])
     while True:
@@ -112,19 +125,14 @@ def fit(samples: list[Sample], *, ridge: float = 1e-2, rounds: int = 50) -> NDAr
         free[backward] = False
 
 
-def report(samples: list[Sample], weights: NDArray[np.float64]) -> str:
+def report(samples: list[Sample], confidence: NDArray[np.float64]) -> str:
     """Reliability in bins of confidence, and present and absent photos accepted by threshold."""
-    confidence = np.array(
-        [1 / (1 + np.exp(-(weights[0] + sample.features @ weights[1:]))) for sample in samples]
-    )
     right = np.array([sample.right for sample in samples])
     lines = ["confidence   alignments   mean confidence   share right"]
-    edges = [0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 1.0001]
-    for low, high in pairwise(edges):
-        inside = (confidence >= low) & (confidence < high)
-        if inside.any():
-            mean, share = confidence[inside].mean(), right[inside].mean()
-            lines.append(f"{low:5.3f}-{high:5.3f} {inside.sum():12d} {mean:17.4f} {share:13.4f}")
+    lines += [
+        f"{one.low:5.3f}-{one.high:5.3f} {one.count:12d} {one.mean:17.4f} {one.right / one.count:13.4f}"
+        for one in reliability.bins(confidence, right)
+    ]
     names = sorted({sample.photo for sample in samples})
     best: dict[tuple[str, bool], float] = {}
     for sample, sure in zip(samples, confidence, strict=True):
@@ -145,6 +153,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("library", type=Path)
     parser.add_argument("--alignments", type=Path, help="keep what was measured, or read it if it is there")
+    parser.add_argument("--diagram", type=Path, help="draw the reliability diagram")
     arguments = parser.parse_args()
     kept = arguments.alignments
     if kept and kept.exists():
@@ -158,9 +167,13 @@ def main() -> None:
             writer = csv.writer(file)
             for one in samples:
                 writer.writerow([one.photo, one.page, int(one.right), *(f"{v:.5f}" for v in one.features)])
-    weights = fit(samples)
-    print("Calibration(" + ", ".join(f"{value:.3f}" for value in weights) + ")")
-    print(report(samples, weights))
+    features = np.stack([sample.features for sample in samples])
+    right = np.array([sample.right for sample in samples])
+    print("Calibration(" + ", ".join(f"{value:.3f}" for value in fit(features, right)) + ")")
+    confidence = reliability.held_out([sample.photo for sample in samples], features, right, fit=fit)
+    print(report(samples, confidence))
+    if arguments.diagram:
+        reliability.draw(reliability.bins(confidence, right), arguments.diagram)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""What a learned confidence is worth: cross-validation, bins, intervals, the diagram."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from whichpage.training.reliability import Bin, bins, draw, held_out, logistic, wilson
+
+
+def test_no_photo_teaches_its_own_confidence() -> None:
+    """A fit that learns by heart: what it has seen gets weights that say so."""
+    photos = [f"{number // 3}.jpg" for number in range(60)]
+    features = np.arange(60, dtype=float).reshape(60, 1)
+    right = np.arange(60) % 2 == 0
+    taught: list[set[float]] = []
+
+    def fit(x: NDArray[np.float64], y: NDArray[np.bool_]) -> NDArray[np.float64]:
+        assert y.tolist() == [value % 2 == 0 for value in x[:, 0]]
+        taught.append(set(x[:, 0].tolist()))
+        return np.array([float(len(taught)), 0.0])
+
+    confidence = held_out(photos, features, right, fit=fit)
+    assert 2 <= len(taught) <= 5
+    for number, sure in enumerate(confidence):
+        fold = round(float(np.log(sure / (1 - sure))))
+        assert number not in taught[fold - 1]
+        same_photo = [float(other) for other in range(60) if photos[other] == photos[number]]
+        assert not taught[fold - 1] & set(same_photo)
+
+
+def test_logistic_of_weights_and_features() -> None:
+    found = logistic(np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([-1.0, 3.0, -0.5]))
+    assert found.tolist() == pytest.approx([1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(1.0))])
+
+
+def test_bins_take_their_lower_edge_and_the_last_one_both() -> None:
+    confidence = np.array([0.0, 0.01, 0.9, 0.95, 0.999, 1.0])
+    right = np.array([False, False, True, False, True, True])
+    assert bins(confidence, right) == [
+        Bin(0.0, 0.01, 1, 0.0, 0),
+        Bin(0.01, 0.1, 1, pytest.approx(0.01), 0),  # type: ignore[arg-type]
+        Bin(0.9, 0.99, 2, pytest.approx(0.925), 1),  # type: ignore[arg-type]
+        Bin(0.999, 1.0, 2, pytest.approx(0.9995), 2),  # type: ignore[arg-type]
+    ]
+
+
+def test_wilson_interval() -> None:
+    """Newcombe, Statistics in Medicine 17 (1998), method 3: 81 of 263 and 0 of 20."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+
+
+def test_the_diagram_shows_every_bin(tmp_path: Path) -> None:
+    def blue(found: list[Bin]) -> int:
+        draw(found, tmp_path / "a.png")
+        with Image.open(tmp_path / "a.png") as image:
+            pixels = np.asarray(image.convert("RGB")).astype(int)
+        return int((np.abs(pixels - [0, 0x72, 0xB2]).sum(2) < 30).sum())
+
+    one = [Bin(0.9, 0.99, 40, 0.95, 38)]
+    assert 20 < blue(one) < blue([*one, Bin(0.0, 0.01, 4000, 0.002, 8)])

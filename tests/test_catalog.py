@@ -12,6 +12,7 @@ import pytest
 
 from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.catalog import Catalog, PageState
+from whichpage.checking import check
 from whichpage.errors import BookNotFound, LibraryError, LibraryNotFound, LibraryOutdated, PageNotFound
 from whichpage.files import Stamp, sha256, stamp
 from whichpage.types import Page
@@ -82,7 +83,7 @@ def test_pages_are_found_once_the_book_is_complete(tmp_path: Path, catalog: Cata
     assert (shown.state, shown.title, shown.size) == ("complete", "Title a", 1)
     info = catalog.info()
     assert (info.books, info.pages, info.blank, info.unreadable, info.unfinished) == (1, 4, 1, 1, 0)
-    assert catalog.check().problems == ()
+    assert check(catalog).problems == ()
 
 
 def test_who_searches_sees_what_another_adds(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -106,7 +107,7 @@ def test_full_disk_is_one_sentence(catalog: Catalog) -> None:
 
     with pytest.raises(LibraryError, match="cannot be used: database or disk is full"):
         fill()
-    assert catalog.check().problems == ()
+    assert check(catalog).problems == ()
 
 
 def test_many_pages_keep_their_order(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -211,7 +212,7 @@ def test_sweep_drops_what_leads_nowhere(tmp_path: Path, catalog: Catalog, adder:
         assert [book.path.name for book in catalog.books()] == ["begun.pdf", "copy.pdf", "lost.pdf"]
     adder.sweep()
     assert [book.path.name for book in catalog.books()] == ["begun.pdf", "copy.pdf"]
-    assert catalog.check().problems == (f"{tmp_path / 'begun.pdf'}: not finished; add it again",)
+    assert check(catalog).problems == (f"{tmp_path / 'begun.pdf'}: not finished; add it again",)
 
 
 def test_remove_by_path_name_and_title(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -249,7 +250,7 @@ def test_check_names_what_is_wrong(tmp_path: Path, catalog: Catalog, adder: Adde
         connection.execute("DELETE FROM page WHERE id = 1")
         connection.execute("DELETE FROM thumbnail WHERE page = 3")
         connection.execute("UPDATE page SET codes = x'00' WHERE id = 4")
-    report = catalog.check()
+    report = check(catalog)
     assert not report.whole
     assert report.problems == (
         f"{tmp_path / 'a.pdf'}: 1 of 2 pages are there, numbered 2 to 2",
@@ -269,7 +270,7 @@ def test_codes_may_be_of_the_page_alone(tmp_path: Path, catalog: Catalog, adder:
     _, bits = catalog.codes()
     assert bits.shape == (2, 1, 32)
     assert [page.ravel().tolist() for page in bits] == [[1] * 32, [2] * 32]
-    assert catalog.check().problems == ()
+    assert check(catalog).problems == ()
 
 
 def test_codes_of_two_kinds_are_damage(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -278,7 +279,7 @@ def test_codes_of_two_kinds_are_damage(tmp_path: Path, catalog: Catalog, adder: 
         connection.execute("UPDATE page SET codes = ? WHERE id = 2", (bytes(32),))
     with pytest.raises(LibraryError, match="is damaged: codes of wrong lengths"):
         catalog.codes()
-    assert catalog.check().damage == ("1 pages have a code of the wrong length",)
+    assert check(catalog).damage == ("1 pages have a code of the wrong length",)
     with catalog.database.transaction() as connection:
         connection.execute("UPDATE page SET codes = x'00'")
     with pytest.raises(LibraryError, match="is damaged"):

@@ -16,7 +16,8 @@ import pytest
 
 import whichpage.library
 import whichpage.viewer
-from whichpage.catalog import Book, CheckReport, LibraryInfo
+from whichpage.catalog import Book, LibraryInfo
+from whichpage.checking import CheckReport
 from whichpage.cli import main, run
 from whichpage.errors import BookNotFound, LibraryNotFound, LibraryOutdated, PhotoError, WhichpageError
 from whichpage.indexing import AddReport

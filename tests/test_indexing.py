@@ -16,6 +16,7 @@ from PIL import Image
 
 from whichpage.adding import Adder
 from whichpage.catalog import Catalog
+from whichpage.checking import check
 from whichpage.files import scan
 from whichpage.indexing import CHUNK_PAGES, AddProgress, AddReport, Indexing
 from whichpage.library import WORKER_MEMORY, Library
@@ -41,7 +42,7 @@ def add(library: Path, *paths: Path, encoder: str = "whichpage.encoder:Encoder.l
     ):
         report = Indexing(adder, pool).run(scan(paths), catalog.known())
         adder.sweep()
-        assert catalog.check().damage == ()
+        assert check(catalog).damage == ()
     return report
 
 

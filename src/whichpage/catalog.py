@@ -8,7 +8,7 @@ chunk by chunk; they can be found once all are there (the book is complete) and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,19 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage.database import FORMAT, Database
-from whichpage.errors import (
-    BookNotFound,
-    LibraryChanged,
-    LibraryError,
-    LibraryOutdated,
-    PageNotFound,
-    SourceError,
-)
-from whichpage.files import Stamp, absolute, sha256, stamp
+from whichpage.errors import BookNotFound, LibraryChanged, LibraryError, LibraryOutdated, PageNotFound
+from whichpage.files import Stamp, absolute
 from whichpage.types import CODE_BYTES, VIEWS, Grey, Page
 
-# The codes of a page: of its first view alone or of all, as the encoder gives them; alike in a library.
-_PAGE_CODE_BYTES = (CODE_BYTES, len(VIEWS) * CODE_BYTES)
+# Bytes of a page's codes: of its first view alone or of all, as the encoder gives them; alike in a library.
+PAGE_CODE_BYTES = (CODE_BYTES, len(VIEWS) * CODE_BYTES)
 
 # A complete book that no file holds any more waits to be recognised elsewhere or swept away.
 _LIVE = "book.complete AND book.id IN (SELECT book FROM file)"
@@ -94,38 +87,6 @@ class LibraryInfo:
     format: int
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What `check` found.
-
-    damage: what is wrong inside the library, a sentence each; empty when it is whole.
-    missing: files of books that are gone. changed: those that differ from what was indexed.
-    unfinished: books whose indexing was interrupted.
-    """
-
-    books: int
-    pages: int
-    damage: tuple[str, ...] = ()
-    missing: tuple[Path, ...] = ()
-    changed: tuple[Path, ...] = ()
-    unfinished: tuple[Path, ...] = ()
-
-    @property
-    def whole(self) -> bool:
-        """Whether the library itself is in order, whatever became of the files."""
-        return not self.damage
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """Everything that is amiss, a sentence each."""
-        return (
-            *self.damage,
-            *(f"{path}: the file is gone" for path in self.missing),
-            *(f"{path}: the file has changed; add it again" for path in self.changed),
-            *(f"{path}: not finished; add it again" for path in self.unfinished),
-        )
-
-
 class Catalog:
     """The catalogue of one library; threads may share it. A context manager."""
 
@@ -185,8 +146,8 @@ class Catalog:
             f" WHERE {_LIVE} AND page.codes IS NOT NULL ORDER BY page.id"
         )
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        lengths = {len(row[1]) for row in rows} or {_PAGE_CODE_BYTES[-1]}
-        if len(lengths) > 1 or not lengths <= set(_PAGE_CODE_BYTES):
+        lengths = {len(row[1]) for row in rows} or {PAGE_CODE_BYTES[-1]}
+        if len(lengths) > 1 or not lengths <= set(PAGE_CODE_BYTES):
             raise LibraryError(f"the library at {self.database.folder} is damaged: codes of wrong lengths")
         bits = np.frombuffer(b"".join(row[1] for row in rows), np.uint8)
         return ids, bits.reshape(len(rows), lengths.pop() // CODE_BYTES, CODE_BYTES)
@@ -367,60 +328,6 @@ class Catalog:
             connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
         self.database.shrink()
         return book
-
-    def check(self) -> CheckReport:
-        """Looks for damage inside the library and for files that are gone or changed."""
-        books = self.books()
-        missing, changed = self._strayed()
-        return CheckReport(
-            books=len(books),
-            pages=sum(book.done for book in books),
-            damage=tuple(self._damage()),
-            missing=tuple(missing),
-            changed=tuple(changed),
-            unfinished=tuple(book.path for book in books if book.state == "unfinished"),
-        )
-
-    def _strayed(self) -> tuple[list[Path], list[Path]]:
-        missing, changed = [], []
-        rows = self.database.query(
-            "SELECT path, size, mtime_ns, sha256 FROM file JOIN book ON book.id = book WHERE complete"
-            " ORDER BY path"
-        )
-        for blob, size, mtime_ns, digest in rows:
-            path = _path(blob)
-            try:
-                # A new time alone is no new content.
-                if stamp(path) != Stamp(size, mtime_ns) and sha256(path) != digest:
-                    changed.append(path)
-            except SourceError:
-                missing.append(path)
-        return missing, changed
-
-    def _damage(self) -> Iterator[str]:
-        for (line,) in self.database.query("PRAGMA integrity_check(20)"):
-            if line != "ok":
-                yield f"the file {self.database.path.name} is damaged: {line}"
-        if self.database.query("PRAGMA foreign_key_check"):
-            yield "rows refer to others that are not there"
-        short = (
-            "SELECT source, pages, COUNT(page.id), COALESCE(MIN(number), 1), COALESCE(MAX(number), pages)"
-            " FROM book LEFT JOIN page ON page.book = book.id WHERE complete GROUP BY book.id"
-            " HAVING COUNT(page.id) != pages OR MIN(number) != 1 OR MAX(number) != pages"
-        )
-        for source, pages, count, first, last in self.database.query(short):
-            yield f"{_path(source)}: {count} of {pages} pages are there, numbered {first} to {last}"
-        checks = {
-            "pages have a code of the wrong length": (
-                f"LENGTH(codes) NOT IN {_PAGE_CODE_BYTES}"
-                " OR LENGTH(codes) != (SELECT LENGTH(codes) FROM page WHERE codes IS NOT NULL ORDER BY id)"
-            ),
-            "pages lack their thumbnail": "codes IS NOT NULL AND id NOT IN (SELECT page FROM thumbnail)",
-            "thumbnails are of blank pages": "codes IS NULL AND id IN (SELECT page FROM thumbnail)",
-        }
-        for sentence, condition in checks.items():
-            if count := self._one(f"SELECT COUNT(*) FROM page WHERE {condition}"):
-                yield f"{count} {sentence}"
 
     def _named(self, name: str) -> Book:
         books = self.books()

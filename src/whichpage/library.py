@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from whichpage.adding import Adder
-from whichpage.catalog import Book, Catalog, CheckReport, LibraryInfo
+from whichpage.catalog import Book, Catalog, LibraryInfo
+from whichpage.checking import CheckReport, check
 from whichpage.errors import LibraryChanged
 from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
@@ -173,7 +174,7 @@ class Library:
 
     def check(self) -> CheckReport:
         """Looks whether the library is whole, and the books' files are still there and unchanged."""
-        return self._catalog.check()
+        return check(self._catalog)
 
     @property
     def catalog(self) -> Catalog:

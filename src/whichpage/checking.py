@@ -1,0 +1,102 @@
+"""Whether a library is whole, and whether its books' files are where and what they were."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from whichpage.catalog import PAGE_CODE_BYTES, Catalog
+from whichpage.database import Database
+from whichpage.errors import SourceError
+from whichpage.files import Stamp, sha256, stamp
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `check` found.
+
+    damage: what is wrong inside the library, a sentence each; empty when it is whole.
+    missing: files of books that are gone. changed: those that differ from what was indexed.
+    unfinished: books whose indexing was interrupted.
+    """
+
+    books: int
+    pages: int
+    damage: tuple[str, ...] = ()
+    missing: tuple[Path, ...] = ()
+    changed: tuple[Path, ...] = ()
+    unfinished: tuple[Path, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the library itself is in order, whatever became of the files."""
+        return not self.damage
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that is amiss, a sentence each."""
+        return (
+            *self.damage,
+            *(f"{path}: the file is gone" for path in self.missing),
+            *(f"{path}: the file has changed; add it again" for path in self.changed),
+            *(f"{path}: not finished; add it again" for path in self.unfinished),
+        )
+
+
+def check(catalog: Catalog) -> CheckReport:
+    """Looks for damage inside the library and for files that are gone or changed."""
+    books = catalog.books()
+    missing, changed = _strayed(catalog.database)
+    return CheckReport(
+        books=len(books),
+        pages=sum(book.done for book in books),
+        damage=tuple(_damage(catalog.database)),
+        missing=tuple(missing),
+        changed=tuple(changed),
+        unfinished=tuple(book.path for book in books if book.state == "unfinished"),
+    )
+
+
+def _strayed(database: Database) -> tuple[list[Path], list[Path]]:
+    missing, changed = [], []
+    rows = database.query(
+        "SELECT path, size, mtime_ns, sha256 FROM file JOIN book ON book.id = book WHERE complete"
+        " ORDER BY path"
+    )
+    for blob, size, mtime_ns, digest in rows:
+        path = Path(os.fsdecode(blob))
+        try:
+            # A new time alone is no new content.
+            if stamp(path) != Stamp(size, mtime_ns) and sha256(path) != digest:
+                changed.append(path)
+        except SourceError:
+            missing.append(path)
+    return missing, changed
+
+
+def _damage(database: Database) -> Iterator[str]:
+    for (line,) in database.query("PRAGMA integrity_check(20)"):
+        if line != "ok":
+            yield f"the file {database.path.name} is damaged: {line}"
+    if database.query("PRAGMA foreign_key_check"):
+        yield "rows refer to others that are not there"
+    short = (
+        "SELECT source, pages, COUNT(page.id), COALESCE(MIN(number), 1), COALESCE(MAX(number), pages)"
+        " FROM book LEFT JOIN page ON page.book = book.id WHERE complete GROUP BY book.id"
+        " HAVING COUNT(page.id) != pages OR MIN(number) != 1 OR MAX(number) != pages"
+    )
+    for source, pages, count, first, last in database.query(short):
+        yield f"{Path(os.fsdecode(source))}: {count} of {pages} pages are there, numbered {first} to {last}"
+    checks = {
+        "pages have a code of the wrong length": (
+            f"LENGTH(codes) NOT IN {PAGE_CODE_BYTES}"
+            " OR LENGTH(codes) != (SELECT LENGTH(codes) FROM page WHERE codes IS NOT NULL ORDER BY id)"
+        ),
+        "pages lack their thumbnail": "codes IS NOT NULL AND id NOT IN (SELECT page FROM thumbnail)",
+        "thumbnails are of blank pages": "codes IS NULL AND id IN (SELECT page FROM thumbnail)",
+    }
+    for sentence, condition in checks.items():
+        if count := database.query(f"SELECT COUNT(*) FROM page WHERE {condition}")[0][0]:
+            yield f"{count} {sentence}"

@@ -12,7 +12,7 @@ OPTIONS = SimulatorOptions(noise=0.03)
 
 def test_parts_are_the_options_that_are_no_sizes() -> None:
     assert {"neighbour", "curl", "crumple", "fingers", "shadows", "defocus", "noise", "jpeg"} <= set(PARTS)
-    assert not {"curl_height", "crumple_size", "trim_size"} & set(PARTS)
+    assert not {"curl_height", "crumple_slope", "trim_size"} & set(PARTS)
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -32,7 +32,7 @@ _LOGGED = ("step", "loss", "batch_top1", "seconds", "top1", "top20", "fused_top1
 
 # A rectified page has been scaled down from a photo several times its size, so it has less sensor
 # noise, shake and JPEG a pixel than a photo of that size would.
-RECTIFIED = SimulatorOptions(noise=0.025, motion=0.3, jpeg=0.3, clutter=0.2)
+RECTIFIED = SimulatorOptions(noise=0.025, motion=0.2, defocus=0.8, jpeg=0.15, clutter=0.2)
 # What befalls a pair outside the simulator proper: the page finder's error, the photo's frame, the scanner.
 AROUND = ("rectification", "frame", "scan")
 _CPU = torch.device("cpu")

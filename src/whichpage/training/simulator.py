@@ -24,7 +24,7 @@ class SimulatorOptions:
     curl: float = 0.6
     curl_height: float = 0.07
     crumple: float = 0.4
-    crumple_size: float = 0.012
+    crumple_slope: float = 0.35
     folds: float = 0.3
     fold_slope: float = 0.03
     trim: float = 0.5
@@ -176,12 +176,8 @@ class PhotoSimulator:
         page finder lays its corners on the corners of the sheet, so those stay.
         """
         o = self.options
-        move, shade = torch.zeros_like(u).unsqueeze(1).repeat(1, 2, 1, 1), torch.zeros_like(u)
-        crumpled = draw.chance(o.crumple) * draw.uniform(0, 1)
-        for cells, share in ((7, 1.0), (15, 0.5)):
-            field = F.interpolate(draw.noise(3, cells, cells), size=u.shape[1:], mode="bilinear")
-            move = move + field[:, :2] * (o.crumple_size * share * crumpled).unsqueeze(1)
-            shade = shade + field[:, 2] * 0.12 * crumpled
+        strength = draw.chance(o.crumple) * draw.uniform(0, 1)
+        move, shade = _crumples(u, v, strength, draw, slope=o.crumple_slope)
         corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], device=u.device)
         folded = draw.chance(o.folds)
         for _ in range(4):
@@ -344,6 +340,51 @@ class _Dice:
 
     def chance(self, probability: float) -> Tensor:
         return (self.random(1, 1) < probability).float()
+
+
+def _crumples(u: Tensor, v: Tensor, strength: Tensor, draw: _Dice, *, slope: float) -> tuple[Tensor, Tensor]:
+    """What crumples do: how far print moves, (B, 2, H, W), and the shade of the facets, (B, H, W).
+
+    The sheet is a sum of tents: ridges and dents of finite length with a sharp crest, none of them wider than
+    a quarter of the sheet. Seen aslant, what is high moves (parallax); lit aslant, the two sides of a crest
+    differ. Besides, a crumpled sheet has shrunk, here more and there less.
+
+    Args:
+        u: (B, H, W) of each pixel the point of the sheet, v the same.
+        strength: (B, 1, 1), 0 for a flat sheet.
+        draw: the dice.
+        slope: standard deviation of the tents' slopes at strength 1.
+    """
+    move, shade = torch.zeros_like(u).unsqueeze(1).repeat(1, 2, 1, 1), torch.zeros_like(u)
+    # Drawn for all, so that one photo's dice do not hang on another's.
+    number = 22
+    place, across, along = draw.random(number, 2, 1, 1), draw.random(number, 1, 1), draw.random(number, 1, 1)
+    angle, rise = draw.random(number, 1, 1) * math.pi, draw.noise(number, 1, 1) * slope
+    eye, light, shrink = draw.noise(2, 1, 1) * 0.5, draw.noise(2, 1, 1) * 0.8, draw.noise(2, 5, 5) * 0.02
+    crumpled = strength.view(-1) > 0
+    if not crumpled.any():
+        return move, shade
+    # Half the resolution: creases stay sharp enough, and it is a quarter of the work.
+    us, vs = (F.avg_pool2d(t[crumpled].unsqueeze(1), 2, ceil_mode=True)[:, 0] for t in (u, v))
+    height, glow = torch.zeros_like(us), torch.zeros_like(us)
+    for k in range(number):
+        cos, sin = torch.cos(angle[crumpled, k]), torch.sin(angle[crumpled, k])
+        du, dv = us - place[crumpled, k, 0] * 1.2 + 0.1, vs - place[crumpled, k, 1] * 1.2 + 0.1
+        off = du * cos + dv * sin
+        width, length = 0.03 + 0.2 * across[crumpled, k] ** 2, 0.06 + 0.4 * along[crumpled, k] ** 2
+        window = torch.exp(-((off / width) ** 2) - ((dv * cos - du * sin) / length) ** 2)
+        side = (off / 0.004).clamp(-1, 1)
+        height = height + rise[crumpled, k] * off.abs() * window
+        facing = light[crumpled, 0] * cos + light[crumpled, 1] * sin
+        glow = glow + rise[crumpled, k] * facing * side * window
+    field = F.interpolate(shrink[crumpled], size=us.shape[1:], mode="bicubic", align_corners=True)
+    # The sheet's corners are where the page finder lays its own.
+    field = field * (16 * us * (1 - us) * vs * (1 - vs)).clamp(0, 1).unsqueeze(1)
+    drawn = torch.cat([height.unsqueeze(1) * eye[crumpled] + field, glow.unsqueeze(1)], 1)
+    drawn = F.interpolate(drawn, size=u.shape[1:], mode="bilinear", align_corners=False)
+    drawn = drawn * strength[crumpled].unsqueeze(1)
+    move[crumpled], shade[crumpled] = drawn[:, :2], drawn[:, 2]
+    return move, shade
 
 
 def _look_at_paper(corners: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,7 +16,6 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,11 +23,9 @@ from whichpage import verify
 from whichpage.finding import Finder, FindOptions
 from whichpage.library import Library
 from whichpage.photo import decode
+from whichpage.sameprint import SAME_PRINT, prints_like
 from whichpage.training import reliability
 from whichpage.types import Page
-
-# Two pages that correlate by more than this, laid one over the other as a photo is, print nearly the same.
-SAME_PRINT = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,12 @@ def collect(photos: Path, library: Library) -> list[Sample]:
         # The page beside the true one may be in the photo too: neither right nor wrong.
         beside = {page.id for page in places.values() if _is(page, row["pdf"], row["beside"])}
         near = [one.page_id for one in aligned if one.alignment.correlation > SAME_PRINT / 2]
-        unclear = _prints_like(sorted(truth), sorted(set(near) - truth), library) | beside
+        others = sorted(set(near) - truth)
+        alike: list[bool] = [False] * len(others)
+        if truth:
+            printed = finder.store.encoded_thumbnails([min(truth), *others])
+            alike = prints_like(printed[0], printed[1:])
+        unclear = beside | {page for page, like in zip(others, alike, strict=True) if like}
         for one in aligned:
             right = one.page_id in truth
             if right or one.page_id not in unclear:
@@ -71,26 +73,6 @@ def collect(photos: Path, library: Library) -> list[Sample]:
 
 def _is(page: Page, pdf: str, number: str) -> bool:
     return page.source.as_posix().endswith(pdf) and page.number == int(number)
-
-
-def _prints_like(truth: list[int], others: list[int], library: Library) -> set[int]:
-    """Those of the pages that print nearly what the true one does, laid over them as a photo would be."""
-    store = library.finder().store
-    if not truth:
-        return set()
-    encoded = np.frombuffer(store.encoded_thumbnails(truth)[0], np.uint8)
-    pixels = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
-    # With a desk around it, or a page that reaches further could not be laid over it.
-    photo = decode(np.asarray(cv2.copyMakeBorder(pixels, 40, 40, 40, 40, cv2.BORDER_REPLICATE), np.uint8))
-    height, width = (side - 80 for side in photo.pixels.shape[:2])
-    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + 39.5
-    alike = set()
-    for page_id, other in zip(others, store.encoded_thumbnails(others), strict=True):
-        page = verify.Thumbnail(other)
-        on = verify.sheet(photo, quad, landscape=page.landscape)
-        if verify.align(on, page, *verify.align_coarse(on, page)).correlation > SAME_PRINT:
-            alike.add(page_id)
-    return alike
 
 
 def fit(

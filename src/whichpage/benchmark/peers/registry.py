@@ -1,9 +1,9 @@
 """The peers by name, each with the threshold that it answers from.
 
 The thresholds are chosen on simulated photos alone (`thresholds.py`): the lowest score at which at most one
-in a hundred of them would be answered with a wrong page, were the true one not in the library. Hashes, OCR:
-60 photos, 806 pages; ORB: 24 photos, 304 pages, and SIFT has the same. OCR's is the lowest at which no right
-page is lost; the one wrong page above it was of another edition with the same text.
+in fifty of them would be answered with a wrong page, were the true one not in the library. Hashes and local
+features: 260 photos, 2,001 pages. OCR: 60 photos, 806 pages; its own is the lowest at which no right page is
+lost; the one wrong page above it was of another edition with the same text.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ MODELS: dict[str, tuple[str, ...]] = {
 }
 
 _MAKERS: dict[str, Callable[[Setting], Peer]] = {
-    "phash": lambda setting: HashPeer("phash", page_finder=None, most_bits=86),
+    "phash": lambda setting: HashPeer("phash", page_finder=None, most_bits=87),
     "dhash": lambda setting: HashPeer("dhash", page_finder=None, most_bits=26),
-    "phash-finder": lambda setting: HashPeer("phash", page_finder=_finder(), most_bits=80),
-    "dhash-finder": lambda setting: HashPeer("dhash", page_finder=_finder(), most_bits=1),
-    "orb": lambda setting: LocalFeaturePeer("orb", least_inliers=20),
-    "sift": lambda setting: LocalFeaturePeer("sift", least_inliers=20),
+    "phash-finder": lambda setting: HashPeer("phash", page_finder=_finder(), most_bits=75),
+    "dhash-finder": lambda setting: HashPeer("dhash", page_finder=_finder(), most_bits=2),
+    "orb": lambda setting: LocalFeaturePeer("orb", least_inliers=19),
+    "sift": lambda setting: LocalFeaturePeer("sift", least_inliers=24),
     "ocr": lambda setting: ReadingPeer("own", least_votes=6),
     "ocr-scans": lambda setting: ReadingPeer("scanned", least_votes=6),
     "article": _article,

@@ -1,0 +1,36 @@
+"""Whether two pages print nearly the same, as title pages of a series and editions of a book do.
+
+No photo can tell such pages apart, so whoever learns from simulated photos what a wrong page looks like
+leaves them aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from whichpage import verify
+from whichpage.photo import decode
+
+# Pages that correlate by more than this, laid one over the other as a photo is, print nearly the same.
+SAME_PRINT = 0.5
+# A desk around it, in pixels, or a page that reaches further could not be laid over it.
+_AROUND = 40
+
+
+def prints_like(page: bytes, others: Sequence[bytes]) -> list[bool]:
+    """Which of the other pages print nearly what this one does; all are thumbnails as stored (JPEG)."""
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(page, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+    wider = cv2.copyMakeBorder(pixels, _AROUND, _AROUND, _AROUND, _AROUND, cv2.BORDER_REPLICATE)
+    photo = decode(np.asarray(wider, np.uint8))
+    height, width = pixels.shape
+    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + (_AROUND - 0.5)
+    alike = []
+    for other in others:
+        thumbnail = verify.Thumbnail(other)
+        on = verify.sheet(photo, quad, landscape=thumbnail.landscape)
+        fit = verify.align(on, thumbnail, *verify.align_coarse(on, thumbnail))
+        alike.append(fit.correlation > SAME_PRINT)
+    return alike

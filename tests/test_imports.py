@@ -15,11 +15,11 @@ ROOT = Path(whichpage.__file__).parent
 
 # A module imports from lower floors only. A new module needs its place here.
 FLOORS = (
-    ("__init__", "types", "errors"),
-    ("files", "database", "encoder", "answers", "viewer", "settings", "lazy"),
+    ("__init__", "types", "errors", "printed"),
+    ("files", "database", "encoder", "answers", "viewer", "settings", "lazy", "textlayer"),
     ("sources", "photo", "index", "catalog"),
-    ("adding", "tasks", "pagefinder", "hypotheses", "verify"),
-    ("worker",),
+    ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify"),
+    ("worker", "sameprint"),
     ("pool",),
     ("indexing",),
     ("finding",),

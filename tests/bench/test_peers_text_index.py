@@ -6,22 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from whichpage.benchmark.peers.text_index import TextIndex, normalise, pieces
+from whichpage.benchmark.peers.text_index import TextIndex, pieces
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("The ﬁne-tuned\n Text, No. １２!", "thefinetunedtextno12"),
-        ("Straße", "strasse"),
-        ("『吾輩は猫である。』", "吾輩は猫である"),
-        (" .,-\n", ""),
-    ],
-)
-def test_normalise(text: str, wanted: str) -> None:
-    assert normalise(text) == wanted
 
 
 def test_pieces_are_ten_to_longest_characters_and_overlap_by_half() -> None:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from whichpage.printed import normalise
 
 # Characters of a piece that is looked up: shorter ones are on many pages, longer ones hold misread letters.
 SHORTEST = 10
 LONGEST = 24
 # A piece found on more pages than this says nothing.
 _MOST_PAGES = 50
-
-
-def normalise(text: str) -> str:
-    """The text as it is compared: NFKC, case folded, letters and digits alone.
-
-    Spaces, hyphens and points are what OCR and PDF text layers disagree about most.
-    """
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
 
 
 def pieces(line: str, *, longest: int = LONGEST) -> list[str]:

@@ -54,6 +54,23 @@ def make_pdf(path: Path, pages: int, *, seed: int = 0, blank: Sequence[int] = ()
     return path
 
 
+def make_written_pdf(path: Path, drawn: str, *, page: str = "", cmap: str = "") -> Path:
+    """Writes a PDF whose first page has the text operators `drawn` in the font F, Helvetica.
+
+    page: entries of the page's dictionary; those of `pdf_bytes` give way. cmap: of the font's /ToUnicode.
+    """
+    font = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding"
+    font += "/ToUnicode 6 0 R>>" if cmap else ">>"
+    box = "" if "/MediaBox" in page else "/MediaBox[0 0 420 595]"
+    data = pdf_bytes(2, blank=[1, 2])
+    for text in (f"BT {drawn} ET", cmap):
+        stream = f"<</Length {len(text)} >>stream\n{text}\n".encode()
+        data = data.replace(b"<</Length 0>>stream\n\n", stream, 1)
+    entries = f"{box}{page}/Resources<</Font<</F{font}>>>>"
+    path.write_bytes(data.replace(b"/MediaBox[0 0 420 595]", entries.encode(), 1))
+    return path
+
+
 def page_image(seed: int, *, height: int = 600, width: int = 420) -> NDArray[np.uint8]:
     """A page as (H, W) uint8: black bars on white, the upper left quarter grey, to tell its turn."""
     grey = np.full((height, width), 255, np.uint8)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from books import image_bytes, make_archive, make_pdf, page_image, pdf_bytes
+from books import image_bytes, make_archive, make_pdf, make_written_pdf, page_image, pdf_bytes
 from PIL import Image
 
 from whichpage import sources
@@ -291,16 +291,15 @@ def _strip() -> bytes:
 
 
 def test_text_is_what_the_pdf_says(tmp_path: Path) -> None:
-    drawn = rb"BT /F 12 Tf 50 500 Td (Caf\351 \(1\)) Tj 0 -20 Td (second line) Tj ET"
-    page = pdf_bytes(2, blank=[1]).replace(
-        b"<</Length 0>>stream\n", b"<</Length %d>>stream\n%s" % (len(drawn), drawn), 1
-    )
-    font = b"<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>>>>>"
-    page = page.replace(b"/MediaBox", b"/Resources" + font + b"/MediaBox", 1)
-    with open_source(written(tmp_path / "a.pdf", page)) as source:
+    drawn = r"/F 12 Tf 50 500 Td (Caf\351 \(1\)) Tj 0 -20 Td (second line) Tj"
+    with open_source(make_written_pdf(tmp_path / "a.pdf", drawn)) as source:
         assert source.text(1) == "Café (1)\nsecond line"
-        assert source.text(2) is None  # bars are no letters
-        with pytest.raises(SourceError, match="page 3 is damaged"):
-            source.text(3)
-    with open_source(make_archive(tmp_path / "a.cbz", ["1.jpg"])) as images:
-        assert images.text(1) is None
+        assert [line.text for line in source.lines(1)] == ["café1", "secondline"]
+        for read in (source.text, source.lines):
+            assert not read(2)
+            with pytest.raises(SourceError, match="page 3 is damaged"):
+                read(3)
+    for path in (make_pdf(tmp_path / "bars.pdf", 1), make_archive(tmp_path / "a.cbz", ["1.jpg"])):
+        with open_source(path) as pictures:
+            assert pictures.text(1) is None
+            assert pictures.lines(1) == []

@@ -26,6 +26,8 @@ from PIL import Image
 
 from whichpage.errors import SourceError
 from whichpage.files import IMAGE_SUFFIXES, hidden, image_files, kind_of, natural_key, open_regular
+from whichpage.printed import PrintedLine
+from whichpage.textlayer import printed_lines
 from whichpage.types import Colour, Grey, PageImage
 
 # A thumbnail keeps this many pixels (480 x 336); a page is rendered at twice its sides, then halved,
@@ -45,6 +47,8 @@ _MAX_TITLE = 200
 _MAX_TEXT = 200_000
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+# What PDFium and the numbers in a file make Python raise.
+_PDF_ERRORS = (pdfium.PdfiumError, ValueError, OverflowError, IndexError)
 _PDF_REASONS = {
     pdfium_c.FPDF_ERR_PASSWORD: "is encrypted",
     pdfium_c.FPDF_ERR_SECURITY: "is encrypted in a way that cannot be read",
@@ -94,6 +98,22 @@ class Source(ABC):
             SourceError: this page cannot be read.
         """
         return None
+
+    def lines(self, number: int) -> list[PrintedLine]:
+        """The lines of text that the file itself says are on the page `number` (1-based), with their places.
+
+        Raises:
+            SourceError: this page cannot be read.
+        """
+        return []
+
+    def render_with_lines(self, number: int) -> tuple[PageImage, list[PrintedLine]]:
+        """What `render` and `lines` give, for less than both; no lines where they alone cannot be read.
+
+        Raises:
+            SourceError: this page cannot be read; others may.
+        """
+        return self.render(number), []
 
     @abstractmethod
     def close(self) -> None:
@@ -163,46 +183,63 @@ class PdfSource(Source):
             self._document.init_forms()  # what was filled into a form is printed too
 
     def render(self, number: int, *, pixels: int = RENDER_PIXELS) -> PageImage:
-        def scale(width: float, height: float) -> float:
-            return min(math.sqrt(pixels / width / height), _MAX_SIDE / max(width, height))
-
-        grey = self._bitmap(number, scale, grayscale=True)
-        return PageImage(number, grey.reshape(grey.shape[:2]))
+        with self._page(number) as page:
+            return self._grey(number, page, pixels)
 
     def render_colour(self, number: int, *, long_side: int, width: int | None = None) -> Colour:
-        rgb = self._bitmap(number, _into(long_side, width), rev_byteorder=True)
+        with self._page(number) as page:
+            rgb = self._bitmap(number, page, _into(long_side, width), rev_byteorder=True)
         return np.ascontiguousarray(rgb[:, :, :3])
 
     def text(self, number: int) -> str | None:
-        try:
-            with closing(self._document[number - 1]) as page, closing(page.get_textpage()) as written:
-                found = written.get_text_bounded()[:_MAX_TEXT]
-        except (pdfium.PdfiumError, ValueError, IndexError):
-            raise SourceError(self.path, f"page {number} is damaged") from None
+        with self._page(number) as page, closing(page.get_textpage()) as written:
+            found = written.get_text_bounded()[:_MAX_TEXT]
         # PDFium ends lines as Windows does, and marks hyphens that it joined with U+FFFE.
         plain = found.replace("\r\n", "\n").replace("\ufffe", "-").strip()
         return "".join(c for c in plain if c.isprintable() or c in "\n\t") or None
 
+    def lines(self, number: int) -> list[PrintedLine]:
+        with self._page(number) as page:
+            return printed_lines(page)
+
+    def render_with_lines(self, number: int) -> tuple[PageImage, list[PrintedLine]]:
+        # Opening a page takes as long as reading its lines.
+        with self._page(number) as page:
+            image = self._grey(number, page, RENDER_PIXELS)
+            try:
+                return image, printed_lines(page)
+            except (*_PDF_ERRORS, MemoryError):
+                return image, []
+
     def close(self) -> None:
         self._document.close()
 
+    def _grey(self, number: int, page: pdfium.PdfPage, pixels: int) -> PageImage:
+        def scale(width: float, height: float) -> float:
+            return min(math.sqrt(pixels / width / height), _MAX_SIDE / max(width, height))
+
+        grey = self._bitmap(number, page, scale, grayscale=True)
+        return PageImage(number, grey.reshape(grey.shape[:2]))
+
     def _bitmap(
-        self, number: int, scale: Callable[[float, float], float], **options: bool
+        self, number: int, page: pdfium.PdfPage, scale: Callable[[float, float], float], **options: bool
     ) -> NDArray[np.uint8]:
+        width, height = page.get_size()
+        # Written so that a NaN is refused as well.
+        if not (0 < width < math.inf and 0 < height < math.inf):
+            raise SourceError(self.path, f"page {number} has no area")
+        bitmap = page.render(scale=scale(width, height), **options)
+        pixels: NDArray[np.uint8] = bitmap.to_numpy().copy()
+        bitmap.close()
+        return pixels
+
+    @contextmanager
+    def _page(self, number: int) -> Iterator[pdfium.PdfPage]:
+        """The page, open; what PDFium runs into while it is becomes a `SourceError`."""
         try:
-            page = self._document[number - 1]
-            try:
-                width, height = page.get_size()
-                # Written so that a NaN is refused as well.
-                if not (0 < width < math.inf and 0 < height < math.inf):
-                    raise SourceError(self.path, f"page {number} has no area")
-                bitmap = page.render(scale=scale(width, height), **options)
-                pixels: NDArray[np.uint8] = bitmap.to_numpy().copy()
-                bitmap.close()
-                return pixels
-            finally:
-                page.close()
-        except (pdfium.PdfiumError, ValueError, OverflowError, IndexError):
+            with closing(self._document[number - 1]) as page:
+                yield page
+        except _PDF_ERRORS:
             raise SourceError(self.path, f"page {number} is damaged") from None
         except MemoryError:
             raise SourceError(self.path, f"page {number} needs too much memory") from None

@@ -108,8 +108,9 @@ def contents(library: Path) -> dict[str, tuple[object, ...]]:
                 "SELECT path FROM file WHERE book = ? ORDER BY path", (book,)
             ).fetchall()
             rows = connection.execute(
-                "SELECT number, blank, trouble, codes, image FROM page LEFT JOIN thumbnail ON page = page.id"
-                " WHERE book = ? ORDER BY number",
+                "SELECT number, blank, trouble, codes, image, text.lines, place.lines FROM page"
+                " LEFT JOIN thumbnail ON thumbnail.page = page.id LEFT JOIN text ON text.rowid = page.id"
+                " LEFT JOIN place ON place.page = page.id WHERE book = ? ORDER BY number",
                 (book,),
             ).fetchall()
             paths = [os.fsdecode(path) for (path,) in files]

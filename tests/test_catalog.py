@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from whichpage import database
 from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.catalog import Catalog, PageState
 from whichpage.checking import check
 from whichpage.errors import BookNotFound, LibraryError, LibraryNotFound, LibraryOutdated, PageNotFound
 from whichpage.files import Stamp, sha256, stamp
+from whichpage.printed import PrintedLine, pack
 from whichpage.types import Page
 
 MODEL = "0123456789abcdef"
@@ -28,6 +34,27 @@ def codes(value: int) -> bytes:
 
 def row(number: int) -> PageRow:
     return PageRow(number, codes(number), JPEG)
+
+
+def written(number: int, *lines: str) -> PageRow:
+    """A page with lines of text, each a tenth of the page's height below the one before."""
+    printed = [PrintedLine(text, (0.1, n / 10), (0.9, n / 10)) for n, text in enumerate(lines, 1)]
+    text, places = pack(printed)
+    return replace(row(number), text=text, places=places)
+
+
+def made_of_format_1(tmp_path: Path) -> Path:
+    """The folder of a library that holds a book of one page."""
+    folder = tmp_path / "format 1"
+    folder.mkdir()
+    schema = (Path(__file__).parent / "format_1.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(folder / "library.sqlite", isolation_level=None)) as connection:
+        connection.executescript(schema)
+        connection.execute("INSERT INTO book VALUES (1, 'x', 1, 'Old', ?, 1, NULL, 0)", (b"/old.pdf",))
+        connection.execute("INSERT INTO file VALUES (1, ?, 1, 1, 1)", (b"/old.pdf",))
+        connection.execute("INSERT INTO page VALUES (1, 1, 1, 0, NULL, ?)", (codes(1),))
+        connection.execute("INSERT INTO thumbnail VALUES (1, ?)", (JPEG,))
+    return folder
 
 
 def content(path: Path, what: str, *, pages: int = 2) -> Content:
@@ -326,8 +353,156 @@ def test_library_that_is_none(tmp_path: Path) -> None:
 def test_other_format_is_said(tmp_path: Path, catalog: Catalog) -> None:
     with catalog.database.transaction() as connection:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'format'")
-    with pytest.raises(LibraryOutdated, match="has format 99, this whichpage writes 1: remove the folder"):
+    with pytest.raises(
+        LibraryOutdated, match="has format 99, this whichpage knows 2 at most: open it with a"
+    ):
         Catalog.open(tmp_path / "library")
+
+
+def test_text_is_found_while_its_book_is_there(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    assert not catalog.has_text()
+    book = content(tmp_path / "a.pdf", "a", pages=3)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [written(1, "thewhale", "shallrise"), row(2), written(3, "吾輩は猫である")])
+    assert catalog.pages_with("whale", most=9) == []  # the book is not complete
+    adder.finish(work.book, book)
+    assert catalog.has_text()
+    assert catalog.pages_with("thewhale", most=9) == catalog.pages_with("hal", most=9) == [1]
+    assert catalog.pages_with("吾輩は", most=9) == [3]
+    for absent in ("whaleshall", "whales", 'wh"le', "lines:whale", "the OR whale", "wh*"):
+        assert catalog.pages_with(absent, most=9) == []
+
+    adder.settle(content(tmp_path / "copy.pdf", "a"))
+    other = content(tmp_path / "b.pdf", "b", pages=1)
+    work = adder.settle(other)
+    assert isinstance(work, Work)
+    adder.write(work.book, [written(1, "nothewhale")])
+    adder.finish(work.book, other)
+    assert catalog.pages_with("thewhale", most=2) == [1, 4]
+    assert catalog.pages_with("thewhale", most=1) is None
+
+    lines = catalog.printed_lines([3, 2, 1, 99, 3])
+    assert [[line.text for line in page] for page in lines] == [
+        ["吾輩は猫である"],
+        [],
+        ["thewhale", "shallrise"],
+        [],
+        ["吾輩は猫である"],
+    ]
+    assert lines[2][1].start == pytest.approx((0.1, 0.2), abs=1e-4)
+    assert lines[2][1].end == pytest.approx((0.9, 0.2), abs=1e-4)
+
+    catalog.remove("a")
+    assert catalog.pages_with("whale", most=9) == [4]
+    assert catalog.printed_lines([1]) == [()]
+    with catalog.database.transaction() as connection:
+        connection.execute("DELETE FROM page WHERE id = 4")
+    assert catalog.pages_with("whale", most=9) == []
+    assert not catalog.has_text()
+    for table in ("text", "text_content", "place"):
+        assert catalog.database.query(f"SELECT COUNT(*) FROM {table}") == [(0,)]
+    assert check(catalog).damage == (f"{tmp_path / 'b.pdf'}: 0 of 1 pages are there, numbered 1 to 1",)
+
+
+def test_text_is_replaced_and_renewed_with_its_book(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    for what in ("oneword", "another"):
+        book = content(tmp_path / "a.pdf", what, pages=1)
+        work = adder.settle(book)
+        assert isinstance(work, Work)
+        adder.write(work.book, [written(1, what)])
+        adder.finish(work.book, book)
+    assert catalog.pages_with("oneword", most=9) == []  # no file holds it any more
+    adder.sweep()
+    assert catalog.pages_with("another", most=9) == [2]
+    adder.renew()
+    assert not catalog.has_text()
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [written(1, "another")])
+    adder.finish(work.book, book)
+    assert catalog.pages_with("another", most=9) == [3]
+    catalog.remove("a")
+    assert catalog.database.query("SELECT COUNT(*) FROM text") == [(0,)]
+    assert check(catalog).problems == ()
+
+
+def test_text_and_places_that_do_not_fit_are_damage(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=5)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [written(number, "first", "second") for number in range(1, 6)])
+    adder.finish(work.book, book)
+    assert check(catalog).problems == ()
+    with catalog.database.transaction() as connection:
+        connection.execute("DELETE FROM text WHERE rowid = 1")
+        connection.execute("DELETE FROM place WHERE page = 2")
+        connection.execute("UPDATE place SET lines = zeroblob(8) WHERE page = 3")
+        connection.execute("INSERT INTO text (rowid, lines) VALUES (99, 'ofnopage')")
+    assert check(catalog).damage == ("the text of 4 pages and its places do not belong together",)
+    assert len(catalog.printed_lines([5, 4])) == 2
+    with pytest.raises(LibraryError, match="is damaged: text of pages"):
+        catalog.printed_lines([5, 3])
+
+
+def test_library_of_format_1_is_brought_up_to_date(tmp_path: Path) -> None:
+    folder = made_of_format_1(tmp_path)
+    opened: list[Catalog] = []
+
+    def open_it() -> None:
+        opened.append(Catalog.open(folder))
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 4
+    catalog = opened[0]
+    assert catalog.database.query("SELECT value FROM meta WHERE key = 'format'") == [(2,)]
+    assert (catalog.model(), catalog.generation()) == (MODEL, 3)
+    assert catalog.codes()[0].tolist() == [1]
+    assert catalog.encoded_thumbnails([1]) == [JPEG]
+    assert not catalog.has_text()
+    assert catalog.printed_lines([1]) == [()]
+    assert catalog.pages_with("whale", most=9) == []
+    assert check(catalog).damage == ()
+    adder = Adder(catalog, MODEL)
+    book = content(tmp_path / "b.pdf", "b", pages=1)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [written(1, "thewhale")])
+    adder.finish(work.book, book)
+    assert catalog.pages_with("whale", most=9) == [2]
+    catalog.remove("old")  # whose pages have no text
+    assert catalog.pages_with("whale", most=9) == [2]
+
+
+def test_format_1_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = made_of_format_1(tmp_path)
+    connect: Any = sqlite3.connect
+
+    def read_only(path: Path, **options: Any) -> Any:
+        return connect(f"{path.as_uri()}?mode=ro", uri=True, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", read_only)
+    with pytest.raises(LibraryError, match=r"older whichpage .* up to date: attempt to write a readonly"):
+        Catalog.open(folder)
+    monkeypatch.undo()
+    assert Catalog.open(folder).codes()[0].tolist() == [1]
+
+
+@pytest.mark.parametrize("lacking", ["fts9(lines)", "fts5(lines, tokenize='tetragram')"])
+def test_sqlite_that_cannot_search_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    monkeypatch.setattr(database, "_TEXT_SCHEMA", [f"CREATE VIRTUAL TABLE text USING {lacking}"])
+    sentence = r"SQLite [\d.]+ cannot search text: whichpage needs SQLite 3.34 or newer with FTS5$"
+    for folder in (tmp_path / "library", made_of_format_1(tmp_path)):
+        with pytest.raises(LibraryError, match=sentence):
+            Catalog.open(folder, create=True)
+    monkeypatch.undo()
+    assert Catalog.open(tmp_path / "library", create=True).books() == []
 
 
 def test_interrupted_transaction_leaves_no_trace(catalog: Catalog) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from books import TINY_MODEL, image_bytes, make_pdf, page_image, pdf_bytes
+from books import TINY_MODEL, image_bytes, make_pdf, make_written_pdf, page_image, pdf_bytes
 
-from whichpage.adding import Content
+from whichpage import sources
+from whichpage.adding import Content, PageRow
 from whichpage.encoder import Encoder
 from whichpage.files import stamp
+from whichpage.printed import PrintedLine, unpack
 from whichpage.sources import open_source, thumbnail
 from whichpage.tasks import Beat, Failed, Index, Inspect, Read, Show, receive
 from whichpage.worker import Worker, is_blank
@@ -56,6 +59,33 @@ def test_pages_come_with_codes_and_thumbnails(tmp_path: Path) -> None:
         assert np.abs(decoded.astype(int) - grey).mean() < 3
     output.seek(0)
     assert [receive(output) for _ in range(5)] == [Beat(), Beat(1), Beat(2), Beat(3), Beat()]
+
+
+def test_pages_come_with_the_text_of_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = "/F 30 Tf 40 500 Td (Printed by the file itself) Tj"
+    book = make_written_pdf(tmp_path / "a.pdf", drawn)
+    task = Index(book, stamp(book), (1, 2))
+    rows = worker()[0].do(task)
+    assert isinstance(rows, list)
+    with open_source(book) as source:
+        assert unpack(rows[0].text, rows[0].places) == tuple(source.lines(1))
+    assert rows[0].text == "printedbythefileitself"
+    assert rows[1] == PageRow(2)  # it is blank
+
+    def fails(*_: object) -> list[PrintedLine]:
+        raise MemoryError
+
+    monkeypatch.setattr(sources, "printed_lines", fails)
+    again = worker()[0].do(task)
+    assert isinstance(again, list)
+    assert again[0] == replace(rows[0], text="", places=b"")
+
+
+def test_text_of_a_blank_page_is_not_kept(tmp_path: Path) -> None:
+    book = make_written_pdf(tmp_path / "a.pdf", "3 Tr /F 30 Tf 40 500 Td (nothing that is seen) Tj")
+    with open_source(book) as source:
+        assert source.lines(1) != []
+    assert worker()[0].do(Index(book, stamp(book), (1,))) == [PageRow(1)]
 
 
 def test_file_that_changes_meanwhile_fails(tmp_path: Path) -> None:

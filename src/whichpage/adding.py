@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from whichpage.catalog import Catalog
-from whichpage.database import Presence
+from whichpage.database import TEXT_TABLE, Presence
 from whichpage.files import Stamp
 
 
@@ -35,12 +35,16 @@ class PageRow:
     """A page as it is stored: with codes and a thumbnail, or blank, or in trouble.
 
     codes: V x 32 bytes. thumbnail: an encoded grey image. trouble: why the page cannot be read.
+    text, places: the lines of text that the file has for the page, as `printed.pack` makes them; a page
+        without codes has none.
     """
 
     number: int
     codes: bytes | None = None
     thumbnail: bytes | None = None
     trouble: str | None = None
+    text: str = ""
+    places: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,9 @@ class Adder:
         with self._database.transaction() as connection:
             files = connection.execute("SELECT path FROM file ORDER BY id").fetchall()
             sources = connection.execute("SELECT source FROM book WHERE NOT complete ORDER BY id").fetchall()
+            # Anew, because emptying it row by row takes as long as filling it.
+            connection.execute("DROP TABLE text")
+            connection.execute(TEXT_TABLE)
             connection.execute("DELETE FROM page")
             connection.execute(
                 "UPDATE book SET complete = 0, owner = NULL, source = COALESCE("
@@ -162,6 +169,9 @@ class Adder:
                 ).lastrowid
                 if row.codes is not None:
                     connection.execute("INSERT INTO thumbnail VALUES (?, ?)", (page, row.thumbnail))
+                if row.text:
+                    connection.execute("INSERT INTO text (rowid, lines) VALUES (?, ?)", (page, row.text))
+                    connection.execute("INSERT INTO place VALUES (?, ?)", (page, row.places))
         return True
 
     def troubles(self, book: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The catalogue: which books the library knows, their pages, codes and thumbnails. The truth on disk.
+"""The catalogue: which books the library knows, their pages, codes, thumbnails and text. The truth on disk.
 
 A book is a content (its SHA-256), a file is a place where that content lies. A book's pages are written
 chunk by chunk; they can be found once all are there (the book is complete) and a file of it is known.
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from whichpage.database import FORMAT, Database
 from whichpage.errors import BookNotFound, LibraryChanged, LibraryError, LibraryOutdated, PageNotFound
 from whichpage.files import Stamp, absolute
+from whichpage.printed import PrintedLine, unpack
 from whichpage.types import CODE_BYTES, VIEWS, Grey, Page
 
 # Bytes of a page's codes: of its first view alone or of all, as the encoder gives them; alike in a library.
@@ -193,6 +194,41 @@ class Catalog:
             greys.append(grey.astype(np.uint8, copy=False))
         return greys
 
+    def has_text(self) -> bool:
+        """Whether the text of any page is known."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM place)"))
+
+    def pages_with(self, piece: str, *, most: int) -> list[int] | None:
+        """The ids of the pages that can be found and have the piece in a line of their text, ascending.
+
+        None where more than `most` have it: it tells nothing then.
+
+        piece: at least 3 characters, as `printed.normalise` gives them.
+        """
+        # CROSS: the text is looked up first, whatever SQLite makes of the other tables.
+        rows = self.database.query(
+            "SELECT page.id FROM text CROSS JOIN page ON page.id = text.rowid"
+            f" CROSS JOIN book ON book.id = page.book WHERE text MATCH ? AND {_LIVE} LIMIT ?",
+            ('"' + piece.replace('"', '""') + '"', most + 1),
+        )
+        return sorted(id for (id,) in rows) if len(rows) <= most else None
+
+    def printed_lines(self, page_ids: Sequence[int]) -> list[tuple[PrintedLine, ...]]:
+        """The lines of text on the pages, in the order asked; () for a page of which none are known.
+
+        Raises:
+            LibraryError: those of one are damaged.
+        """
+        rows = self._rows_of(
+            "SELECT page, text.lines, place.lines FROM place JOIN text ON text.rowid = page"
+            " WHERE page IN ({})",
+            page_ids,
+        )
+        try:
+            return [unpack(*rows[int(id)][1:]) if int(id) in rows else () for id in page_ids]
+        except ValueError:
+            raise LibraryError(f"the library at {self.database.folder} is damaged: text of pages") from None
+
     def books(self) -> list[Book]:
         """All books, sorted by path."""
         return sorted(self._books(), key=lambda book: os.fsencode(book.path))
@@ -347,6 +383,13 @@ class Catalog:
 
     def _by_page(self, sql: str, page_ids: Sequence[int]) -> list[tuple[Any, ...]]:
         """The rows of `sql`, first column the page id, in the order of `page_ids`."""
+        rows = self._rows_of(sql, page_ids)
+        if any(int(id) not in rows for id in page_ids):
+            raise LibraryChanged("the library was changed while it was searched; search again")
+        return [rows[int(id)] for id in page_ids]
+
+    def _rows_of(self, sql: str, page_ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+        """The rows of `sql` by their first column, the page id."""
         ids = [int(id) for id in page_ids]
         rows: dict[int, tuple[Any, ...]] = {}
         for start in range(0, len(ids), _VALUES):
@@ -354,10 +397,7 @@ class Catalog:
             rows.update(
                 (row[0], row) for row in self.database.query(sql.format(",".join("?" * len(some))), some)
             )
-        missing = [id for id in ids if id not in rows]
-        if missing:
-            raise LibraryChanged("the library was changed while it was searched; search again")
-        return [rows[id] for id in ids]
+        return rows
 
     def _one(self, sql: str) -> Any:
         return self.database.query(sql)[0][0]

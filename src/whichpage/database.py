@@ -18,7 +18,7 @@ from typing import Any
 from whichpage.errors import LibraryError, LibraryNotFound, LibraryOutdated
 
 FILE_NAME = "library.sqlite"
-FORMAT = 1
+FORMAT = 2
 
 _BUSY_SECONDS = 60.0
 # book.source: where a book is read from until it is complete; file: where a complete book lies.
@@ -58,6 +58,17 @@ CREATE TABLE thumbnail (
     image BLOB NOT NULL
 );
 """
+# Its rows are pages; trigrams find any piece of a line of three characters or more.
+TEXT_TABLE = "CREATE VIRTUAL TABLE text USING fts5(lines, tokenize='trigram', columnsize=0)"
+# What format 2 has over format 1. A virtual table takes no part in foreign keys.
+_TEXT_SCHEMA = (
+    TEXT_TABLE,
+    """CREATE TABLE place (
+        page INTEGER PRIMARY KEY REFERENCES page ON DELETE CASCADE,
+        lines BLOB NOT NULL
+    )""",
+    "CREATE TRIGGER page_text AFTER DELETE ON page BEGIN DELETE FROM text WHERE rowid = old.id; END",
+)
 
 
 class Database:
@@ -74,9 +85,11 @@ class Database:
     def open(cls, folder: Path, *, create: bool) -> Database:
         """Opens the library in a folder; with `create`, makes both where there are none.
 
+        One of an older format is brought to this one; its pages have no text until they are indexed anew.
+
         Raises:
             LibraryNotFound: there is none, and `create` is false.
-            LibraryOutdated: it is of another format.
+            LibraryOutdated: it is of a newer format.
             LibraryError: the file is damaged, no library, or cannot be written.
         """
         database = cls(folder)
@@ -84,7 +97,8 @@ class Database:
             raise LibraryNotFound(f"there is no library at {folder}; `whichpage add` makes one")
         if create:
             database._create()
-        database._check_format()
+        if database._format() < FORMAT:
+            database._upgrade()
         return database
 
     def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -151,9 +165,36 @@ class Database:
                 return
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
+            self._add_text(connection)
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)", [("format", FORMAT), ("generation", 0), ("model", None)]
             )
+
+    def _upgrade(self) -> None:
+        try:
+            with self.transaction() as connection:
+                # Another process may have done it while this one waited.
+                if self._format() < FORMAT:
+                    self._add_text(connection)
+                    connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (FORMAT,))
+        except LibraryError as error:
+            reason = error.__cause__ or error
+            raise LibraryError(
+                f"the library at {self.folder} was made by an older whichpage and cannot be brought up to"
+                f" date: {reason}"
+            ) from error
+
+    def _add_text(self, connection: sqlite3.Connection) -> None:
+        try:
+            for statement in _TEXT_SCHEMA:
+                connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith(("no such module", "no such tokenizer")):
+                raise
+            raise LibraryError(
+                f"this Python's SQLite {sqlite3.sqlite_version} cannot search text: whichpage needs SQLite"
+                " 3.34 or newer with FTS5"
+            ) from None
 
     def _write_ahead(self) -> None:
         # Two processes that make a library at once may each see it locked: SQLite does not wait here.
@@ -167,7 +208,7 @@ class Database:
                     raise
                 time.sleep(0.02)
 
-    def _check_format(self) -> None:
+    def _format(self) -> int:
         try:
             found = self._connection().execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
         except sqlite3.OperationalError as error:
@@ -178,11 +219,12 @@ class Database:
             raise LibraryError(f"{self.path} is damaged, or no whichpage library") from None
         if found is None:
             raise LibraryError(f"{self.path} is no whichpage library")
-        if found[0] != FORMAT:
+        if found[0] not in range(1, FORMAT + 1):
             raise LibraryOutdated(
-                f"the library at {self.folder} has format {found[0]}, this whichpage writes {FORMAT}:"
-                " remove the folder and add the books again"
+                f"the library at {self.folder} has format {found[0]}, this whichpage knows {FORMAT} at most:"
+                " open it with a newer whichpage"
             )
+        return int(found[0])
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -55,7 +55,7 @@ class LibraryNotFound(LibraryError):
 
 
 class LibraryOutdated(LibraryError):
-    """The library was made by another model or in another format, and must be renewed."""
+    """The library was made by another model and must be renewed, or by a newer whichpage."""
 
 
 class LibraryChanged(LibraryError):

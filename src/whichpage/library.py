@@ -58,7 +58,7 @@ class Library:
 
         Raises:
             LibraryNotFound: there is none, and `create` is false.
-            LibraryOutdated: it is of another format; of another model, only adding and finding mind.
+            LibraryOutdated: it is of a newer format; of another model, only adding and finding mind.
             LibraryError: it is damaged, or the folder cannot be used.
         """
         folder = absolute(Path(path)) if path is not None else default_path()

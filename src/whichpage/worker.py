@@ -22,6 +22,7 @@ import numpy as np
 from whichpage.adding import Content, PageRow
 from whichpage.errors import SourceError, WhichpageError
 from whichpage.files import Stamp, sha256, stamp
+from whichpage.printed import pack
 from whichpage.sources import NoBook, Source, open_source, thumbnail
 from whichpage.tasks import Beat, Broken, Failed, Index, Inspect, Read, Setup, Show, Task, receive, send
 from whichpage.types import Grey, PageCodes
@@ -75,22 +76,25 @@ class Worker:
         source = self._opened(task.path, task.stamp)
         rows: dict[int, PageRow] = {}
         thumbnails: dict[int, Grey] = {}
+        written: dict[int, tuple[str, bytes]] = {}
         for number in task.numbers:
             if number in task.skip:
                 rows[number] = PageRow(number, trouble=task.skip[number])
                 continue
             self._beat(number)
             try:
-                grey = thumbnail(source.render(number).grey)
+                page, lines = source.render_with_lines(number)
             except SourceError as error:
                 rows[number] = PageRow(number, trouble=error.reason)
                 continue
+            grey = thumbnail(page.grey)
             if is_blank(grey):
                 rows[number] = PageRow(number)
             else:
                 thumbnails[number] = grey
+                written[number] = pack(lines)
         self._beat()
-        rows |= self._encoded(thumbnails)
+        rows |= self._encoded(thumbnails, written)
         if stamp(task.path) != task.stamp:
             raise SourceError(task.path, "changed while it was read")
         return [rows[number] for number in task.numbers]
@@ -108,14 +112,22 @@ class Worker:
         source = self._opened(task.path, stamp(task.path))
         return source.text(_page_of(source, task.number))
 
-    def _encoded(self, thumbnails: dict[int, Grey]) -> dict[int, PageRow]:
+    def _encoded(
+        self, thumbnails: dict[int, Grey], written: dict[int, tuple[str, bytes]]
+    ) -> dict[int, PageRow]:
         if not thumbnails:
             return {}
         assert self._encoder is not None, "a worker without an encoder is given nothing to index"
         bits = self._encoder.encode(list(thumbnails.values())).bits
         options = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
         return {
-            number: PageRow(number, code.tobytes(), cv2.imencode(".jpg", grey, options)[1].tobytes())
+            number: PageRow(
+                number,
+                code.tobytes(),
+                cv2.imencode(".jpg", grey, options)[1].tobytes(),
+                text=written[number][0],
+                places=written[number][1],
+            )
             for code, (number, grey) in zip(bits, thumbnails.items(), strict=True)
         }
 

@@ -138,22 +138,35 @@ def _crossings(
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """Where each row enters and leaves the page: lists of (row, column), as far as the photo shows it."""
     size = outline.shape[1]
-    enters, leaves = [], []
-    for row in range(outline.shape[0]):
-        line = outline[row]
-        inside = np.flatnonzero(line > 0)
-        if len(inside) < size // 5:
-            continue
-        # The run that holds the middle of what is inside: a neighbouring page may show beyond a gap.
-        breaks = np.flatnonzero(np.diff(inside) > 2)
-        runs = np.split(inside, breaks + 1)
+    inside = outline > 0
+    first = inside.argmax(1)
+    last = size - 1 - inside[:, ::-1].argmax(1)
+    closed = inside.copy()
+    closed[:, 1:-1] |= inside[:, :-2] & inside[:, 2:]
+    on_page = inside.sum(1) >= size // 5
+    # Where there is a gap, the longer run is the page's: a neighbouring page may show beyond it.
+    for row in np.flatnonzero(on_page & (closed.sum(1) < last - first + 1)):
+        columns = np.flatnonzero(inside[row])
+        runs = np.split(columns, np.flatnonzero(np.diff(columns) > 2) + 1)
         run = max(runs, key=len)
-        first, last = int(run[0]), int(run[-1])
-        if first > 0 and seen[row, max(0, first - 2) : first + 1].all():
-            enters.append((float(row), first - float(line[first] / (line[first] - line[first - 1]))))
-        if last < size - 1 and seen[row, last : last + 3].all():
-            leaves.append((float(row), last + float(line[last] / (line[last] - line[last + 1]))))
-    return enters, leaves
+        first[row], last[row] = run[0], run[-1]
+    # seen_before[r, c]: how many of the first c cells of row r the photo shows.
+    seen_before = np.pad(seen.cumsum(1), ((0, 0), (1, 0)))
+    rows = np.arange(len(outline))
+    from_, to = np.maximum(first - 2, 0), np.minimum(last + 3, size)
+    enters = on_page & (first > 0)
+    enters &= seen_before[rows, first + 1] - seen_before[rows, from_] == first + 1 - from_
+    leaves = on_page & (last < size - 1)
+    leaves &= seen_before[rows, to] - seen_before[rows, last] == to - last
+    return (
+        [(float(row), _zero(outline[row], first[row], -1)) for row in rows[enters]],
+        [(float(row), _zero(outline[row], last[row], 1)) for row in rows[leaves]],
+    )
+
+
+def _zero(line: NDArray[np.float32], inside: int, step: int) -> float:
+    """Where between a cell inside and the one `step` further, outside, the line crosses 0."""
+    return inside + step * float(line[inside] / (line[inside] - line[inside + step]))
 
 
 def _straight(ends: NDArray[np.float32], *, axis: int, middle: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -235,9 +248,13 @@ def _vote_distances(
     votes: NDArray[np.float32], references: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Mean corner distance of N votes to M references at the best of four corner orders, and that order."""
-    orders = np.stack([np.roll(votes, -k, axis=1) for k in range(4)], axis=1)  # (N, 4, 4, 2)
-    difference = orders[:, None] - references[None, :, None]
-    distance = np.sqrt((difference**2).sum(-1)).mean(-1)  # (N, M, 4)
+    # Each corner's distance to each corner once: (N, 4, M, 4).
+    between = np.hypot(
+        *(votes[:, :, None, None, axis] - references[None, None, :, :, axis] for axis in (0, 1))
+    )
+    distance = np.stack(
+        [sum(between[:, (corner + k) % 4, :, corner] for corner in range(4)) / 4 for k in range(4)], axis=2
+    )
     return distance.min(2), distance.argmin(2)
 
 

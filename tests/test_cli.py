@@ -50,10 +50,12 @@ class ToldLibrary:
     check_report: ClassVar[CheckReport] = CheckReport(books=1, pages=9)
     opening: ClassVar[Exception | None] = None
     asked: ClassVar[list[Any]] = []
+    text: ClassVar[bool] = True
 
     @classmethod
-    def open(cls, path: Path | None, *, model: Path | None, create: bool = False) -> Self:
+    def open(cls, path: Path | None, *, model: Path | None, create: bool = False, text: bool = True) -> Self:
         cls.asked.append(("open", path, model, create))
+        cls.text = text
         if cls.opening:
             raise cls.opening
         return cls()
@@ -118,6 +120,14 @@ def test_top_shows_the_unverified_too(library: type[ToldLibrary], capsys: Output
     assert run(["find", "--top", "7", "x.jpg"]) == 0
     assert capsys.readouterr().out.splitlines()[1] == "x.jpg\t/books/b.pdf\t3\t0.040\tno"
     assert library.asked[1] == (Path("x.jpg"), 7)
+
+
+def test_text_is_read_unless_told_not_to(library: type[ToldLibrary], capsys: Output) -> None:
+    library.answers["x.jpg"] = FOUND
+    assert run(["find", "x.jpg"]) == 0
+    assert library.text is True
+    assert run(["find", "--no-text", "x.jpg"]) == 0
+    assert library.text is False
 
 
 @pytest.mark.parametrize(

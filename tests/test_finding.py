@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+import string
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from drawn import corner_errors, photo_of, text_page
+from numpy.typing import NDArray
 from onnx_file import write_one_view
 
 from whichpage import verify
@@ -18,6 +21,8 @@ from whichpage.finding import Finder, FindOptions
 from whichpage.index import FlatIndex
 from whichpage.pagefinder import PageFinder
 from whichpage.photo import Photo
+from whichpage.printed import PrintedLine
+from whichpage.reading import ReadLine
 from whichpage.types import Answer, Colour, Grey, Page, PageView
 
 BOOK = Path("/books/drawn.pdf")
@@ -33,12 +38,36 @@ def corrected(page: Grey, other: Grey) -> Grey:
     return later
 
 
-class Shelf:
-    """A catalogue in memory: pages 1, 2, ... of one book."""
+def told(seed: int) -> tuple[PrintedLine, ...]:
+    """What the catalogue says is printed on a drawn page; its picture shows other letters."""
+    dice = random.Random(seed)
+    texts = ("".join(dice.choices(string.ascii_lowercase, k=40)) for _ in range(20))
+    return tuple(
+        PrintedLine(text, (0.1, y), (0.9, y))
+        for text, y in zip(texts, np.linspace(0.1, 0.9, 20), strict=True)
+    )
 
-    def __init__(self, pages: list[Grey]) -> None:
+
+class Shelf:
+    """A catalogue in memory: pages 1, 2, ... of one book.
+
+    texts: what some of the pages hold.
+    """
+
+    def __init__(self, pages: list[Grey], texts: Mapping[int, tuple[PrintedLine, ...]] = {}) -> None:
         self.drawn = pages
         self.asked = 0
+        self.texts = texts
+
+    def has_text(self) -> bool:
+        return bool(self.texts)
+
+    def pages_with(self, piece: str, *, most: int) -> list[int] | None:
+        found = [ID + page for page, lines in self.texts.items() if any(piece in one.text for one in lines)]
+        return found if len(found) <= most else None
+
+    def printed_lines(self, page_ids: Sequence[int]) -> list[tuple[PrintedLine, ...]]:
+        return [self.texts.get(page_id - ID, ()) for page_id in page_ids]
 
     def pages(self, page_ids: Sequence[int]) -> list[Page]:
         return [Page(page_id, 1, BOOK, page_id - ID) for page_id in page_ids]
@@ -52,6 +81,29 @@ class Shelf:
         size = (336, 480) if page.shape[0] > page.shape[1] else (480, 336)
         small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
         return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes()
+
+
+class Told:
+    """A reader that reads the given lines off any photo."""
+
+    def __init__(self, lines: Sequence[ReadLine]) -> None:
+        self.lines = list(lines)
+        self.asked = 0
+
+    def read(self, photo: Photo) -> list[ReadLine]:
+        self.asked += 1
+        return self.lines
+
+
+def seen(printed: Sequence[PrintedLine], corners: NDArray[np.float32]) -> list[ReadLine]:
+    """The lines where a photo shows them whose page has these corners."""
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    matrix = cv2.getPerspectiveTransform(unit, corners)
+    lines = []
+    for one in printed:
+        (x0, y0), (x1, y1) = cv2.perspectiveTransform(np.array([[one.start, one.end]], np.float32), matrix)[0]
+        lines.append(ReadLine(one.text, (float(x0), float(y0)), (float(x1), float(y1))))
+    return lines
 
 
 class Blind(PageFinder):
@@ -198,6 +250,72 @@ def test_corners_are_those_of_the_photo_not_of_what_was_worked_on(finder: Finder
     answer = ask(finder, photo)
     assert verified(answer) == [10]
     assert corner_errors(answer.matches[0].quad, CORNERS * 2).max() < 0.015
+
+
+CLOSE = np.array([[-350, -420], [1300, -380], [1420, 1990], [-480, 1940]], np.float32)
+
+
+def by_text(
+    encoder: Encoder, index: FlatIndex, shelf: Shelf, pages: Sequence[int], lines: Sequence[ReadLine]
+) -> tuple[Finder, Told]:
+    """A finder that sees no page and reads these lines; the given pages of its library hold text."""
+    reader = Told(lines)
+    written = Shelf(shelf.drawn, {page: told(page) for page in pages})
+    return Finder(encoder, Blind(), index, written, FindOptions(), reader=reader), reader
+
+
+def test_a_close_up_is_found_by_its_text(encoder: Encoder, index: FlatIndex, shelf: Shelf) -> None:
+    """Two fifths of the page, no edge in sight."""
+    photo = photo_of([(shelf.drawn[8], CLOSE)])
+    lines = seen(told(9)[5:15], CLOSE)
+    assert verified(ask(Finder(encoder, Blind(), index, shelf, FindOptions()), photo)) == []
+    finder, reader = by_text(encoder, index, shelf, range(1, 17), lines)
+    answer = ask(finder, photo)
+    assert verified(answer) == [9]
+    assert corner_errors(answer.matches[0].quad, CLOSE).max() < 0.02
+    assert reader.asked == 1
+    assert "read" in answer.timings
+
+
+def test_text_of_another_page_is_no_proof(encoder: Encoder, index: FlatIndex, shelf: Shelf) -> None:
+    """Two lines that page 5 has too, as a running title is: the picture says that it is another page."""
+    photo = photo_of([(shelf.drawn[8], CLOSE)])
+    finder, _ = by_text(encoder, index, shelf, range(1, 17), seen(told(5)[5:7], CLOSE))
+    assert verified(ask(finder, photo)) == []
+
+
+def test_of_two_pages_with_one_text_the_picture_decides(
+    encoder: Encoder, index: FlatIndex, shelf: Shelf
+) -> None:
+    photo = photo_of([(shelf.drawn[8], CLOSE)])
+    finder, _ = by_text(encoder, index, shelf, [8, 9], seen(told(9)[5:15], CLOSE))
+    store = finder.store
+    assert isinstance(store, Shelf)
+    store.texts = {8: told(9), 9: told(9)}
+    assert verified(ask(finder, photo)) == [9]
+
+
+def test_text_is_read_only_where_it_may_help(
+    encoder: Encoder, page_finder: PageFinder, index: FlatIndex, shelf: Shelf
+) -> None:
+    """Not off a photo that is found by its looks, nor where no page of the library has text."""
+    written = Shelf(shelf.drawn, {3: told(3)})
+    reader = Told([])
+    finder = Finder(encoder, page_finder, index, written, FindOptions(), reader=reader)
+    assert verified(ask(finder, photo_of([(shelf.drawn[2], CORNERS)]))) == [3]
+    assert reader.asked == 0
+    textless = Finder(encoder, page_finder, index, shelf, FindOptions(), reader=reader)
+    assert verified(ask(textless, photo_of([(text_page(77), CORNERS)]))) == []
+    assert reader.asked == 0
+
+
+def test_pages_that_are_not_searched_are_not_found_by_text(encoder: Encoder, shelf: Shelf) -> None:
+    photo = photo_of([(shelf.drawn[8], CLOSE)])
+    finder, _ = by_text(
+        encoder, FlatIndex(np.empty(0, np.int64), np.empty((0, 3, 32), np.uint8)), shelf, [9], []
+    )
+    finder.reader = Told(seen(told(9)[5:15], CLOSE))
+    assert ask(finder, photo).matches == ()
 
 
 def test_answer_tells_its_time(finder: Finder, shelf: Shelf) -> None:

@@ -362,7 +362,7 @@ def test_confidence_is_logistic_in_its_features() -> None:
     np.testing.assert_allclose(features(one), list(values.values()))
     weights = Calibration(bias=-1.0, correlation=2.0, agreeing=0.5, evidence=3.0, tightness=0.25, covered=1.5)
     logit = -1 + 2 * 0.6 + 0.5 * 0.5 + 3 * 0.3 + 0.25 * 0.125 + 1.5 * 0.5
-    assert confidence(one, weights) == pytest.approx(1 / (1 + math.exp(-logit)))
+    assert confidence(one, calibration=weights) == pytest.approx(1 / (1 + math.exp(-logit)))
 
 
 def test_confidence_is_a_probability_and_means_something() -> None:

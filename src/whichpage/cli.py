@@ -91,6 +91,7 @@ def add(context: click.Context, paths: tuple[Path, ...], renew: bool, workers: i
     help="Write a picture for each photo: the page outlined, beside the page that was found.",
 )
 @click.option("--open", "open_book", is_flag=True, help="Open the book at the first page that is found.")
+@click.option("--no-text", is_flag=True, help="Go by the looks of pages alone; read no text off photos.")
 @shared
 @click.pass_context
 def find(
@@ -100,6 +101,7 @@ def find(
     top: int | None,
     save: Path | None,
     open_book: bool,
+    no_text: bool,
 ) -> None:
     """Say which page each photo shows; `-` reads a photo from standard input.
 
@@ -110,7 +112,7 @@ def find(
     gallery = pictures.Gallery.make(save) if save else None
     statuses: set[str] = set()
     rows: list[tuple[str, ...]] = []
-    with _library(context) as library:
+    with _library(context, text=not no_text) as library:
         try:
             for name in photos:
                 photo = _photo(name)
@@ -216,12 +218,12 @@ def completion(shell: str) -> None:
     click.echo(kind(program, {}, "whichpage", "_WHICHPAGE_COMPLETE").source())
 
 
-def _library(context: click.Context, *, create: bool = False) -> Library:
+def _library(context: click.Context, *, create: bool = False, text: bool = True) -> Library:
     settings = context.ensure_object(Settings)
     start_logging(settings)
     from whichpage.library import Library
 
-    return Library.open(settings.library, model=settings.model, create=create)
+    return Library.open(settings.library, model=settings.model, create=create, text=text)
 
 
 def _photo(name: str) -> Path | bytes:

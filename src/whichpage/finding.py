@@ -10,20 +10,23 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage import hypotheses, verify
+from whichpage import hypotheses, textmatch, verify
 from whichpage import photo as photos
 from whichpage.encoder import Encoder
 from whichpage.index import Index
 from whichpage.pagefinder import PageFinder
+from whichpage.printed import PrintedLine
+from whichpage.reading import ReadLine
 from whichpage.types import (
     VIEW_ROWS,
     Answer,
@@ -39,11 +42,15 @@ from whichpage.types import (
 
 logger = logging.getLogger(__name__)
 
+# An alignment that is less sure than this has not found the page's place better than its text did.
+_TRUSTED = 0.5
+# A close-up of a few lines shows a tenth of a page's height; corners that lie further away are no page's.
+_FARTHEST = 10
 # Rectified so much larger than the encoder reads pages, its own scaling smooths them.
 _LARGER = 1.25
 
 
-class PageStore(Protocol):
+class PageStore(textmatch.TextStore, Protocol):
     """What finding needs of the catalogue."""
 
     def pages(self, page_ids: Sequence[int]) -> list[Page]:
@@ -52,6 +59,14 @@ class PageStore(Protocol):
 
     def encoded_thumbnails(self, page_ids: Sequence[int]) -> list[bytes]:
         """The pages' thumbnails as stored (JPEG), in their order."""
+        ...
+
+
+class Reads(Protocol):
+    """What finding needs of a reader of text."""
+
+    def read(self, photo: photos.Photo) -> list[ReadLine]:
+        """Lines of text in a photo."""
         ...
 
 
@@ -64,6 +79,8 @@ class FindOptions:
     finely: how many of those looked at are aligned finely, and again of all of them.
     again: how many of those are aligned once more from where they were found, if it is not clear yet.
     sure: confidence that ends the search.
+    accepted: confidence from which a match is answered as verified, and further places are not tried.
+    read: how many pages that hold the text of a photo are laid over it.
     sliver: share of a page that must be in the photo for it to be sought besides one that was found.
     """
 
@@ -72,6 +89,8 @@ class FindOptions:
     finely: int = 5
     again: int = 2
     sure: float = 0.95
+    accepted: float = verify.ACCEPTED
+    read: int = 6
     sliver: float = 0.5
 
 
@@ -90,12 +109,16 @@ class Stopwatch:
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """A candidate page laid over one view of the photo."""
+    """A candidate page laid over one view of the photo.
+
+    lines: how many lines of text that were read off the photo agree; 0 where none was read.
+    """
 
     page_id: int
     view: int
     alignment: verify.Alignment
     confidence: float
+    lines: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +140,18 @@ class Finder:
     """Answers photos from one library: holds the models and the index, keeps nothing of the photos."""
 
     def __init__(
-        self, encoder: Encoder, page_finder: PageFinder, index: Index, store: PageStore, options: FindOptions
+        self,
+        encoder: Encoder,
+        page_finder: PageFinder,
+        index: Index,
+        store: PageStore,
+        options: FindOptions,
+        *,
+        reader: Reads | None = None,
     ) -> None:
+        """reader: of text; None to go by the looks of pages alone."""
         self.encoder = encoder
+        self.reader = reader
         self.page_finder = page_finder
         self.index = index
         self.store = store
@@ -162,37 +194,100 @@ class Finder:
         views = self.page_finder.find(photo)
         watch.lap("finder")
         aligned: list[Aligned] = []
+        # What a first glance has left to be looked at.
+        later: list[Iterator[list[Aligned]]] = []
 
-        def lay(quads: list[Quad], view: int) -> None:
-            aligned.extend(self._match(photo, quads, watch, view=view))
+        def lay(quads: list[Quad], view: int) -> Iterator[list[Aligned]]:
+            return self._match(photo, quads, watch, view=view)
+
+        def best() -> float:
+            return max((one.confidence for one in aligned), default=0.0)
 
         def none_accepted() -> bool:
-            return not any(one.confidence >= verify.ACCEPTED for one in aligned)
+            return best() < self._options.accepted
 
         for number, view in enumerate(views):
             # A sliver of the next page is worth a look only if there is no answer yet.
             if not number or none_accepted() or hypotheses.visible_share(view, photo) > self._options.sliver:
-                lay(hypotheses.near(view), number)
+                looks = lay(hypotheses.near(view), number)
+                aligned.extend(next(looks))
+                later.append(looks)
+        if none_accepted():
+            aligned.extend(self._by_text(photo, watch, view=len(views) + 3))
+        if best() < self._options.sure:
+            aligned.extend(one for looks in later for glance in looks for one in glance)
         if views and none_accepted():
             for number, quads in enumerate(hypotheses.halves(views[0])):
-                lay(quads, len(views) + number)
+                aligned.extend(one for glance in lay(quads, len(views) + number) for one in glance)
         cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
         if cut is not None and none_accepted():
-            lay(hypotheses.far(views[cut], photo), cut)
+            aligned.extend(one for glance in lay(hypotheses.far(views[cut], photo), cut) for one in glance)
         if none_accepted():
             # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
-            lay(hypotheses.frame(photo), len(views) + 2)
+            frame = lay(hypotheses.frame(photo), len(views) + 2)
+            aligned.extend(one for glance in frame for one in glance)
         return aligned
 
-    def _match(self, photo: photos.Photo, quads: list[Quad], watch: Stopwatch, *, view: int) -> list[Aligned]:
-        """Retrieves with all these places of one page, and lays what retrieval proposes over the photo."""
+    def propose(self, photo: photos.Photo) -> list[list[int]]:
+        """The page ids that retrieval proposes, best first, before anything is verified.
+
+        A list for each page view, by looks, and one by text, which is read for every photo here.
+        """
+        proposed = []
+        for view in self.page_finder.find(photo):
+            codes, weights = self._encode(photo, hypotheses.near(view))
+            found = self.index.search(codes, weights=weights, top=self._options.candidates)
+            proposed.append([candidate.page_id for candidate in found])
+        if self.reader is not None and self.store.has_text():
+            lines = self.reader.read(photo)
+            votes = textmatch.candidates(lines, self.store, among=self.index, top=self._options.read)
+            proposed.append([page_id for page_id, _ in votes])
+        return proposed
+
+    def _match(
+        self, photo: photos.Photo, quads: list[Quad], watch: Stopwatch, *, view: int
+    ) -> Iterator[list[Aligned]]:
+        """Retrieves with all these places of one page, and lays what retrieval proposes over the photo.
+
+        Yields twice, unless the first few candidates are enough: those, then what the others add.
+        """
         codes, weights = self._encode(photo, quads)
         watch.lap("encode")
         # The more places are tried, the more pages come near one of them by chance.
         most = self._options.candidates * (1 if len(quads) <= 36 else 2)
         candidates = self.index.search(codes, weights=weights, top=most)
         watch.lap("search")
-        aligned = self._verify(photo, quads, candidates, view=view)
+        for aligned in self._verify(photo, quads, candidates, view=view):
+            watch.lap("verify")
+            yield aligned
+
+    def _by_text(self, photo: photos.Photo, watch: Stopwatch, *, view: int) -> list[Aligned]:
+        """Lays pages over the photo that hold the text in it, each where its lines are."""
+        if self.reader is None or not self.store.has_text():
+            return []
+        lines = self.reader.read(photo)
+        watch.lap("read")
+        votes = textmatch.candidates(lines, self.store, among=self.index, top=self._options.read)
+        found = [page_id for page_id, _ in votes]
+        watch.lap("search")
+        texts = self.store.printed_lines(found)
+        pages = [verify.Thumbnail(encoded) for encoded in self.store.encoded_thumbnails(found)]
+
+        def lay(one: tuple[int, verify.Thumbnail, Sequence[PrintedLine]]) -> Aligned | None:
+            page_id, page, printed = one
+            placed = textmatch.place(lines, printed, size=page.size)
+            if placed is None or np.abs(placed.quad).max() > _FARTHEST * max(photo.pixels.shape):
+                return None
+            on = verify.sheet(photo, placed.quad, landscape=page.landscape)
+            alignment = verify.align(on, page, *verify.align_coarse(on, page))
+            if verify.worth_another_look(alignment):
+                alignment = verify.realign(photo, page, alignment)
+            if verify.confidence(alignment) < _TRUSTED:
+                alignment = replace(alignment, quad=placed.quad)
+            sure = verify.confidence(alignment, lines=placed.lines)
+            return Aligned(page_id, view, alignment, sure, placed.lines)
+
+        aligned = [one for one in self._threads.map(lay, zip(found, pages, texts, strict=True)) if one]
         watch.lap("verify")
         return aligned
 
@@ -208,11 +303,10 @@ class Finder:
 
     def _verify(
         self, photo: photos.Photo, quads: list[Quad], candidates: list[Candidate], *, view: int
-    ) -> list[Aligned]:
+    ) -> Iterator[list[Aligned]]:
         """Aligns candidates with the photo, all of them coarsely and the best of those finely."""
         sheets: dict[tuple[int, bool], verify.Sheet] = {}
         waiting: list[_Coarse] = []
-        aligned: list[Aligned] = []
         first = self._options.first
         for chunk in (candidates[:first], candidates[first:]):
             waiting += self._align_coarsely(photo, quads, chunk, sheets)
@@ -221,13 +315,14 @@ class Finder:
             fits = self._threads.map(_align_finely, finely)
             fresh = list(zip(fits, finely, strict=True))
             fresh.sort(key=lambda pair: -pair[0].correlation)
+            aligned: list[Aligned] = []
             for place, (alignment, one) in enumerate(fresh):
                 if place < self._options.again and verify.worth_another_look(alignment):
                     alignment = verify.realign(photo, one.page, alignment)
                 aligned.append(Aligned(one.page_id, view, alignment, verify.confidence(alignment)))
+            yield aligned
             if any(one.confidence >= self._options.sure for one in aligned):
-                break
-        return aligned
+                return
 
     def _align_coarsely(
         self,
@@ -253,13 +348,8 @@ class Finder:
     def _matches(self, photo: photos.Photo, aligned: list[Aligned], *, top: int) -> list[Match]:
         best: dict[int, Aligned] = {}
         for one in aligned:
-            if one.page_id not in best or one.alignment.correlation > best[one.page_id].alignment.correlation:
+            if one.page_id not in best or one.confidence > best[one.page_id].confidence:
                 best[one.page_id] = one
-        # Where one page fits a view far better than another, the other one only resembles it.
-        fits = {
-            view: max(one.alignment.correlation for one in aligned if one.view == view)
-            for view in {one.view for one in aligned}
-        }
         ranked = sorted(best.values(), key=lambda one: (-one.confidence, -one.alignment.correlation))
         pages = dict(
             zip(
@@ -271,11 +361,31 @@ class Finder:
         matches = []
         for one in ranked:
             page = pages[one.page_id]
-            verified = one.confidence >= verify.ACCEPTED and one.alignment.correlation > 0.85 * fits[one.view]
+            verified = one.confidence >= self._options.accepted and not _only_resembles(one, aligned)
             quad = ((one.alignment.quad + 0.5) * photo.scale - 0.5).astype(np.float32)
             matches.append(Match(page.source, page.number, verified, one.confidence, quad))
         matches.sort(key=lambda match: (not match.verified, -match.confidence))
         return matches[: max(top, sum(match.verified for match in matches))]
+
+
+def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
+    """Whether another page fits the same place of the photo far better.
+
+    A view is one place, but for that of the text: it has all pages whose text was read.
+    """
+    rivals = [other for other in aligned if other.view == one.view]
+    if one.lines:
+        rivals = [other for other in rivals if _overlap(one.alignment.quad, other.alignment.quad) > 0.5]
+        if one.lines <= 0.7 * max(other.lines for other in rivals):
+            return True
+    return one.alignment.correlation <= 0.85 * max(other.alignment.correlation for other in rivals)
+
+
+def _overlap(one: Quad, other: Quad) -> float:
+    """Intersection over union of two convex quadrilaterals."""
+    shared, _ = cv2.intersectConvexConvex(one, other)
+    areas = float(cv2.contourArea(one)) + float(cv2.contourArea(other))
+    return float(shared) / max(areas - float(shared), 1e-6)
 
 
 def _view_weights(seen: NDArray[np.bool_], views: Sequence[str]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 import faiss
@@ -16,6 +17,10 @@ class Index(Protocol):
 
     def __len__(self) -> int:
         """The number of pages."""
+        ...
+
+    def __contains__(self, page_id: object) -> bool:
+        """Whether the page is among them."""
         ...
 
     def search(self, queries: PageCodes, *, weights: NDArray[np.float32], top: int) -> list[Candidate]:
@@ -45,6 +50,13 @@ class FlatIndex:
 
     def __len__(self) -> int:
         return len(self._page_ids)
+
+    def __contains__(self, page_id: object) -> bool:
+        return page_id in self._known
+
+    @cached_property
+    def _known(self) -> frozenset[int]:
+        return frozenset(self._page_ids.tolist())
 
     def search(
         self, queries: PageCodes, *, weights: NDArray[np.float32], top: int, shortlist: int = 200

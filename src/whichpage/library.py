@@ -23,6 +23,7 @@ from whichpage.types import Answer, Colour, Grey
 
 if TYPE_CHECKING:
     from whichpage.finding import Finder
+    from whichpage.reading import TextReader
 
 __all__ = ["AddProgress", "AddReport", "Book", "CheckReport", "Library", "LibraryInfo", "default_path"]
 
@@ -41,20 +42,29 @@ class Library:
     Threads may share one; processes open their own, and see each other's changes.
     """
 
-    def __init__(self, catalog: Catalog, *, model: Path | None = None) -> None:
+    def __init__(self, catalog: Catalog, *, model: Path | None = None, text: bool = True) -> None:
         self._catalog = catalog
         self._model = model
+        self._text = text
         self._finder: tuple[int, Finder] | None = None
         self._loading = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path | str | None = None, *, model: Path | None = None, create: bool = False) -> Self:
+    def open(
+        cls,
+        path: Path | str | None = None,
+        *,
+        model: Path | None = None,
+        create: bool = False,
+        text: bool = True,
+    ) -> Self:
         """Opens a library.
 
         Args:
             path: its folder; None for the one that `default_path` names.
             model: an encoder to use instead of the one that ships with whichpage.
             create: make an empty library where there is none.
+            text: find photos by their text too, where looks do not tell; else by looks alone.
 
         Raises:
             LibraryNotFound: there is none, and `create` is false.
@@ -62,7 +72,7 @@ class Library:
             LibraryError: it is damaged, or the folder cannot be used.
         """
         folder = absolute(Path(path)) if path is not None else default_path()
-        return cls(Catalog.open(folder, create=create), model=model)
+        return cls(Catalog.open(folder, create=create), model=model, text=text)
 
     def add(
         self,
@@ -149,8 +159,15 @@ class Library:
             else:
                 return self._finder[1]
             index = FlatIndex(*self._catalog.codes())
-            self._finder = generation, Finder(encoder, page_finder, index, self._catalog, FindOptions())
+            reader = self._finder[1].reader if self._finder else self._reader()
+            finder = Finder(encoder, page_finder, index, self._catalog, FindOptions(), reader=reader)
+            self._finder = generation, finder
             return self._finder[1]
+
+    def _reader(self) -> TextReader | None:
+        from whichpage.reading import TextReader
+
+        return TextReader(threads=os.cpu_count() or 1) if self._text else None
 
     def books(self) -> list[Book]:
         """All books, sorted by path; those whose indexing was interrupted as well."""

@@ -334,7 +334,7 @@ class Calibration:
 
 
 CALIBRATION = Calibration(
-    bias=-8.217, correlation=0.0, agreeing=1.607, evidence=7.297, tightness=8.542, covered=1.539
+    bias=-8.274, correlation=0.0, agreeing=0.948, evidence=8.129, tightness=8.353, covered=1.718
 )
 
 
@@ -351,10 +351,35 @@ def features(alignment: Alignment) -> NDArray[np.float64]:
     return np.array([alignment.correlation, alignment.agreeing, evidence, tightness, alignment.covered])
 
 
-def confidence(alignment: Alignment, calibration: Calibration = CALIBRATION) -> float:
-    """The probability, 0 to 1, that the photo shows the page it was aligned with."""
+@dataclass(frozen=True, slots=True)
+class TextCalibration:
+    """Logistic weights of an alignment's own logit and of log(1 + lines) that agree; learned likewise."""
+
+    bias: float
+    alignment: float
+    lines: float
+
+
+TEXT_CALIBRATION = TextCalibration(bias=0.659, alignment=0.822, lines=2.272)
+
+
+def confidence(
+    alignment: Alignment,
+    *,
+    lines: int = 0,
+    calibration: Calibration = CALIBRATION,
+    text: TextCalibration = TEXT_CALIBRATION,
+) -> float:
+    """The probability, 0 to 1, that the photo shows the page it was aligned with.
+
+    lines: how many lines of text the photo shares with the page, in the same places; 0 where none was read,
+        which says nothing against the page.
+    """
     weights = astuple(calibration)
-    return float(1 / (1 + np.exp(-(weights[0] + features(alignment) @ weights[1:]))))
+    logit = weights[0] + features(alignment) @ weights[1:]
+    if lines:
+        logit = text.bias + text.alignment * logit + text.lines * np.log1p(lines)
+    return float(1 / (1 + np.exp(-logit)))
 
 
 _Block = tuple[int, int, int, int]  # top, left, height, width

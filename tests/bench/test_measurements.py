@@ -83,8 +83,13 @@ def test_photos(
         "spread": [1, 1, 1, 1, 0, 0, 1, 0],
         "all": [4, 3, 3, 2, 0, 1, 1, 0],
     }
+    retrieved = {
+        row[0]: [cell["count"] for cell in row[2:]] for row in tables(out / "photos.json")["Retrieval alone"]
+    }
+    assert retrieved == {"flat": [1, 1, 1], "spread": [1, 1, 1], "all": [2, 2, 2]}
     stages = {row[0]: row[1] for row in tables(out / "photos.json")["Time a photo"]}
-    assert list(stages) == ["decode", "finder", "encode", "search", "verify", "whole"]
+    assert list(stages) == ["decode", "finder", "encode", "search", "read", "verify", "whole"]
+    assert stages.pop("read") == 0  # off the photo of no book alone, which is no half of the photos
     assert all(milliseconds > 0 for milliseconds in stages.values())
     assert stages["whole"] > stages["verify"]
     names = {path.name for path in out.iterdir()}

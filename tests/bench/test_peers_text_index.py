@@ -1,4 +1,4 @@
-"""What is compared of a text, which pieces are looked up, and the votes they give."""
+"""The votes that pieces of text give to the pages that have them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whichpage.benchmark.peers.text_index import TextIndex, pieces
-
-ALPHABET = "abcdefghijklmnopqrstuvwxyz"
-
-
-def test_pieces_are_ten_to_longest_characters_and_overlap_by_half() -> None:
-    assert pieces("a" * 9) == []
-    assert pieces("abcdefghij") == ["abcdefghij"]
-    assert pieces(ALPHABET[:24], longest=24) == [ALPHABET[:24]]
-    line = (ALPHABET * 2)[:48]
-    assert pieces(line, longest=24) == [line[0:24], line[12:36], line[24:48]]
-
-
-@pytest.mark.parametrize("length", [25, 37, 100])
-def test_pieces_cover_the_line_to_its_end(length: int) -> None:
-    line = (ALPHABET * 4)[:length]
-    found = pieces(line, longest=24)
-    assert line.startswith(found[0])
-    assert line.endswith(found[-1])
-    assert {len(piece) for piece in found} == {24}
-    # No gap: each piece begins within the one before.
-    assert len(found) == -(-(length - 24) // 12) + 1
+from whichpage.benchmark.peers.text_index import TextIndex
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from whichpage.training.calibrate import Sample, fit, report
+from whichpage import verify
+from whichpage.training.calibrate import Sample, fit, learn, report
 
 
 def samples(weights: list[float], *, count: int, seed: int = 0) -> list[Sample]:
@@ -20,7 +21,7 @@ def samples(weights: list[float], *, count: int, seed: int = 0) -> list[Sample]:
         numbers = dice.uniform(-1, 1, len(weights) - 1)
         logit = weights[0] + float(np.dot(weights[1:], numbers))
         right = bool(dice.uniform() < 1 / (1 + math.exp(-logit)))
-        made.append(Sample(f"{number // 4}.jpg", f"a.pdf:{number}", numbers, right))
+        made.append(Sample(f"{number // 4}.jpg", f"a.pdf:{number}", numbers, 0, right))
     return made
 
 
@@ -59,9 +60,34 @@ def test_no_feature_counts_against_a_page() -> None:
     np.testing.assert_allclose(found[:2], alone, atol=1e-6)
 
 
+def test_lines_of_text_are_learned_apart_and_as_verify_computes_them() -> None:
+    """Where lines agree, their number tells right from wrong; where none do, looks alone count."""
+    dice = np.random.RandomState(4)
+    features = dice.uniform(-1, 1, (4000, 5))
+    lines = np.where(dice.uniform(size=4000) < 0.5, 0, dice.randint(1, 16, 4000))
+    by_looks = -0.5 + features @ np.array([1.0, 0.0, 2.0, 1.0, 0.5])
+    logit = np.where(lines > 0, -4 + 0.3 * by_looks + 3 * np.log1p(lines), by_looks)
+    right = dice.uniform(size=4000) < 1 / (1 + np.exp(-logit))
+    learned = learn(features, lines, right)
+    assert learned.text[2] == pytest.approx(3, abs=0.5)
+    calibration, text = verify.Calibration(*learned.looks), verify.TextCalibration(*learned.text)
+    for row in (0, 1, 2, 3):
+        alignment = aligned(features[row])
+        expected = learned(verify.features(alignment)[None], lines[row : row + 1])[0]
+        found = verify.confidence(alignment, lines=int(lines[row]), calibration=calibration, text=text)
+        assert found == pytest.approx(expected)
+
+
+def aligned(numbers: NDArray[np.float64]) -> verify.Alignment:
+    correlation, agreeing, textured, covered, scatter = np.abs(numbers)
+    return verify.Alignment(
+        0.5, correlation, agreeing, 40 * textured, covered, scatter, np.zeros((4, 2), np.float32)
+    )
+
+
 def test_report_counts_photos_by_their_best_page() -> None:
     def one(photo: str, confidence: float, *, right: bool) -> Sample:
-        return Sample(photo, "a.pdf:1", np.array([confidence]), right)
+        return Sample(photo, "a.pdf:1", np.array([confidence]), 0, right)
 
     made = [
         one("a", 0.97, right=True),

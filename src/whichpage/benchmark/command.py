@@ -45,11 +45,17 @@ def bench() -> None:
     "--books", type=FOLDER, metavar="DIR", help="Where the truth's books are, if not where they were added."
 )
 @click.option("--duplicates", type=FILE, metavar="FILE", help="The duplicate map that `bench fetch` made.")
+@click.option("--no-text", is_flag=True, help="Go by the looks of pages alone, as `find --no-text` does.")
 @out_option
 @shared
 @click.pass_context
 def photos(
-    context: click.Context, truths: tuple[Path, ...], books: Path | None, duplicates: Path | None, out: Path
+    context: click.Context,
+    truths: tuple[Path, ...],
+    books: Path | None,
+    duplicates: Path | None,
+    no_text: bool,
+    out: Path,
 ) -> None:
     """Answer photos whose pages are known, and count what is right."""
     with needs_extra("bench"):
@@ -61,6 +67,7 @@ def photos(
         model=settings.model,
         books=books,
         duplicates=duplicates,
+        text=not no_text,
         out=out,
     )
     publish(report, out, "photos")

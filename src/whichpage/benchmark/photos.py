@@ -14,15 +14,18 @@ from whichpage.benchmark.report import Figure, Report, Table
 from whichpage.benchmark.resampling import Share, at_most, share
 from whichpage.benchmark.resume import ResultLog
 from whichpage.benchmark.samepage import SamePage, books_by_ending, read_duplicates
-from whichpage.benchmark.scoring import Scores, StratumScore, score
+from whichpage.benchmark.scoring import Compares, Scores, StratumScore, score
 from whichpage.benchmark.truth import TruthPhoto, read_truths
 from whichpage.catalog import Catalog
 from whichpage.encoder import SHIPPED_ENCODER
 from whichpage.errors import PhotoError
 from whichpage.library import Library, default_path
 from whichpage.pagefinder import SHIPPED_FINDER
+from whichpage.photo import decode
 from whichpage.types import Answer
 
+# How many pages of each list that retrieval makes are looked through for the true one.
+PROPOSED = 20
 COLUMNS = (
     "stratum",
     "photos",
@@ -43,6 +46,7 @@ def run(
     model: Path | None,
     books: Path | None,
     duplicates: Path | None,
+    text: bool = True,
     out: Path,
 ) -> Report:
     """Answers every photo, or goes on with a run that was ended, and reports.
@@ -53,6 +57,7 @@ def run(
         model: an encoder other than the shipped one.
         books: where the truth's books are; None to take them from where the library knows them.
         duplicates: a duplicate map; None to compare pages by rendering them.
+        text: find photos by their text too; else by looks alone.
         out: folder of the answers that are kept.
 
     Raises:
@@ -72,23 +77,25 @@ def run(
     locate = books_by_ending(files, books)
     same = SamePage(locate, read_duplicates(duplicates) if duplicates else None)
     with (
-        Library.open(folder, model=model) as opened,
-        ResultLog.open(out / "photos.answers.jsonl", key=origin.key()) as log,
+        Library.open(folder, model=model, text=text) as opened,
+        ResultLog.open(out / "photos.answers.jsonl", key={**origin.key(), "text": str(text)}) as log,
     ):
-        answer_all(opened, truths, log)
+        answer_all(opened, truths, log, same=same)
         answers = {str(truth.photo): log.done[str(truth.photo)] for truth in truths}
-    return _report(score(truths, answers, same=same), answers, locate, origin, pages=len(codes))
+    retrieval = retrieval_rows(truths, answers)
+    return _report(score(truths, answers, same=same), answers, retrieval, locate, origin, pages=len(codes))
 
 
-def answer_all(library: Library, truths: Sequence[TruthPhoto], log: ResultLog) -> None:
-    """Answers the photos that have no answer yet; each answer is kept with its timings."""
+def answer_all(library: Library, truths: Sequence[TruthPhoto], log: ResultLog, *, same: Compares) -> None:
+    """Answers the photos that have no answer yet; each is kept with its timings and its page's rank."""
     waiting = [truth for truth in truths if str(truth.photo) not in log.done]
     if not waiting:
         return
     # Models, index and thread pools are warm before the first photo that counts.
     answer_one(library, waiting[0].photo)
     for truth in track(waiting, "photos"):
-        log.add(str(truth.photo), answer_one(library, truth.photo))
+        answer = answer_one(library, truth.photo)
+        log.add(str(truth.photo), {**answer, "proposed": proposed_rank(library, truth, same=same)})
 
 
 def answer_one(library: Library, photo: Path) -> dict[str, Any]:
@@ -100,6 +107,40 @@ def answer_one(library: Library, photo: Path) -> dict[str, Any]:
     return {**answer_object(answer), "timings": answer.timings}
 
 
+def proposed_rank(library: Library, truth: TruthPhoto, *, same: Compares) -> int | None:
+    """At which place retrieval alone has the true page, 1 for the first; None where it is not among 20.
+
+    Of the lists that retrieval makes, by looks and by text, the one counts that has it first.
+    """
+    try:
+        photo = decode(truth.photo)
+    except PhotoError:
+        return None
+    finder = library.finder()
+    ranks = []
+    for ids in finder.propose(photo):
+        pages = finder.store.pages(ids[:PROPOSED])
+        right = (
+            any(same(str(page.source), page.number, truth.pdf, number) for number in truth.pages)
+            for page in pages
+        )
+        ranks += [rank for rank, hit in enumerate(right, 1) if hit][:1]
+    return min(ranks, default=None)
+
+
+def retrieval_rows(
+    truths: Sequence[TruthPhoto], answers: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[str | int | Share, ...]]:
+    """How often the true page is among the first 1, 5 and 20 that retrieval proposes, by stratum."""
+    shown = [truth for truth in truths if not truth.absent]
+    rows: list[tuple[str | int | Share, ...]] = []
+    for name in (*sorted({truth.stratum for truth in shown}), "all"):
+        ranks = [answers[str(truth.photo)]["proposed"] for truth in shown if name in (truth.stratum, "all")]
+        shares = (share([rank is not None and rank <= most for rank in ranks]) for most in (1, 5, PROPOSED))
+        rows.append((name, len(ranks), *shares))
+    return rows
+
+
 def score_row(name: str, row: StratumScore) -> tuple[str | int | Share, ...]:
     """A line of the table of scores, as `COLUMNS` names them."""
     shares = (row.top1, row.top5, row.accepted_right, row.accepted_wrong, row.missed, row.both)
@@ -109,6 +150,7 @@ def score_row(name: str, row: StratumScore) -> tuple[str | int | Share, ...]:
 def _report(
     scores: Scores,
     answers: Mapping[str, Mapping[str, Any]],
+    retrieval: Sequence[Sequence[str | int | Share]],
     locate: Callable[[str], Path | None],
     origin: Provenance,
     *,
@@ -128,6 +170,13 @@ def _report(
             [score_row(name, row) for name, row in (*scores.strata.items(), ("all", total))],
             "Counts, with the share and its 95 % bootstrap interval in percent. Where all photos ended"
             " alike, the bootstrap knows no spread.",
+        ),
+        Table(
+            "Retrieval alone",
+            ("stratum", "photos", "first", "among the first 5", f"among the first {PROPOSED}"),
+            retrieval,
+            "Where the true page is among those that retrieval proposes, by looks or by text, before any is"
+            " verified.",
         ),
         Table(
             "Confidence of the first match",

@@ -20,6 +20,7 @@ from whichpage.encoder import Encoder
 from whichpage.finding import Finder, FindOptions
 from whichpage.index import FlatIndex
 from whichpage.pagefinder import PageFinder
+from whichpage.reading import TextReader
 from whichpage.types import CODE_BITS, CODE_BYTES, Answer, Page, PageCodes
 
 ARTICLE_TOP = 5
@@ -145,6 +146,7 @@ def growth(
                 FlatIndex(*_sized(ids, bits, size, shown)),
                 catalog,
                 FindOptions(),
+                reader=finder.reader,
             )
             for size in sizes
         }
@@ -187,7 +189,8 @@ def _finder(catalog: Catalog, model: Path | None) -> Finder:
     threads = os.cpu_count() or 1
     index = FlatIndex(*catalog.codes())
     encoder, page_finder = Encoder.load(model, threads=threads), PageFinder.load(threads=threads)
-    return Finder(encoder, page_finder, index, catalog, FindOptions())
+    reader = TextReader(threads=threads)
+    return Finder(encoder, page_finder, index, catalog, FindOptions(), reader=reader)
 
 
 def _article_search(photo: Path, network: ArticleNetwork, flat: faiss.IndexBinaryFlat) -> None:

@@ -4,15 +4,17 @@ usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [--alignments FILE.
 
 PHOTOS is made by `whichpage.training.photos` from validation books, LIBRARY holds those books. Every
 photo is answered twice: as it is, and as if its page were in no book (its true page and all that print
-nearly the same, as boilerplate does, are struck out). Prints the constants for `verify.Calibration`, the
-reliability of the confidence, and how many absent photos would be accepted at which threshold: both of these
-by cross-validation, each photo answered with constants that were learned from others.
+nearly the same, as boilerplate and other editions do, are struck out). Prints the constants for
+`verify.Calibration` and `verify.TextCalibration`, the reliability of the confidence, and how many absent
+photos would be accepted at which threshold: these by cross-validation, each photo answered with constants
+that were learned from others.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,25 +25,32 @@ from whichpage import verify
 from whichpage.finding import Finder, FindOptions
 from whichpage.library import Library
 from whichpage.photo import decode
-from whichpage.sameprint import SAME_PRINT, prints_like
+from whichpage.sameprint import SAME_PRINT, prints_like, reprints
 from whichpage.training import reliability
-from whichpage.types import Page
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One alignment: its photo and page, what was measured, and whether the page was the right one."""
+    """One alignment: its photo and page, what was measured, and whether the page was the right one.
+
+    lines: how many lines of the photo's text agree with it.
+    """
 
     photo: str
     page: str
     features: NDArray[np.float64]
+    lines: int
     right: bool
 
 
 def collect(photos: Path, library: Library) -> list[Sample]:
     """The alignments of all photos with all candidates that were aligned finely."""
     finder = library.finder()
-    patient = Finder(finder.encoder, finder.page_finder, finder.index, finder.store, FindOptions(sure=2.0))
+    # Never content, so that it tries all that there is to try for every photo.
+    never = FindOptions(sure=2.0, accepted=2.0)
+    patient = Finder(
+        finder.encoder, finder.page_finder, finder.index, finder.store, never, reader=finder.reader
+    )
     samples = []
     # By all names: a copy of a book is kept under the first of them.
     files = list(library.catalog.known())
@@ -54,25 +63,33 @@ def collect(photos: Path, library: Library) -> list[Sample]:
         books = [library.catalog.book_at(path) for path in files if path.as_posix().endswith(row["pdf"])]
         truth = {library.catalog.page_id(book.id, int(row["page"])) for book in books} & searched
         # The page beside the true one may be in the photo too: neither right nor wrong.
-        beside = {page.id for page in places.values() if _is(page, row["pdf"], row["beside"])}
-        near = [one.page_id for one in aligned if one.alignment.correlation > SAME_PRINT / 2]
-        others = sorted(set(near) - truth)
-        alike: list[bool] = [False] * len(others)
-        if truth:
-            printed = finder.store.encoded_thumbnails([min(truth), *others])
-            alike = prints_like(printed[0], printed[1:])
-        unclear = beside | {page for page, like in zip(others, alike, strict=True) if like}
+        beside = {
+            library.catalog.page_id(book.id, int(row["beside"])) for book in books if row["beside"]
+        } & searched
+        shown = sorted(truth)[:1] + sorted(beside)
+        near = {one.page_id for one in aligned if one.alignment.correlation > SAME_PRINT / 2}
+        read = {one.page_id for one in aligned if one.lines}
+        unclear = beside | _like(shown[:1], near - truth, read - truth, library)
+        unclear |= _like(shown[1:], set(), read - truth, library)
         for one in aligned:
             right = one.page_id in truth
             if right or one.page_id not in unclear:
                 page = places[one.page_id]
                 name = f"{page.source.name}:{page.number}"
-                samples.append(Sample(row["photo"], name, verify.features(one.alignment), right))
+                samples.append(Sample(row["photo"], name, verify.features(one.alignment), one.lines, right))
     return samples
 
 
-def _is(page: Page, pdf: str, number: str) -> bool:
-    return page.source.as_posix().endswith(pdf) and page.number == int(number)
+def _like(shown: Sequence[int], near: set[int], read: set[int], library: Library) -> set[int]:
+    """Those of the pages `near` that look like a page that is shown, and of those `read` that reprint one."""
+    store = library.finder().store
+    alike: set[int] = set()
+    for page in shown:
+        looks = store.encoded_thumbnails([page, *sorted(near)])
+        texts = store.printed_lines([page, *sorted(read)])
+        same = [*prints_like(looks[0], looks[1:]), *(reprints(texts[0], other) for other in texts[1:])]
+        alike |= {other for other, like in zip([*sorted(near), *sorted(read)], same, strict=True) if like}
+    return alike
 
 
 def fit(
@@ -105,6 +122,32 @@ def fit(
         if not len(backward):
             return weights
         free[backward] = False
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What confidence is computed from: logistic weights, the bias first.
+
+    looks: of an alignment's features. text: of its logit and of log(1 + lines), where lines agree.
+    """
+
+    looks: NDArray[np.float64]
+    text: NDArray[np.float64]
+
+    def __call__(self, features: NDArray[np.float64], lines: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(N,) confidences of (N, F) features and (N,) counts of lines, as `verify.confidence` has them."""
+        logit = self.looks[0] + features @ self.looks[1:]
+        by_text = self.text[0] + np.stack([logit, np.log1p(lines)], 1) @ self.text[1:]
+        return np.asarray(1 / (1 + np.exp(-np.where(lines > 0, by_text, logit))), np.float64)
+
+
+def learn(features: NDArray[np.float64], lines: NDArray[np.int64], right: NDArray[np.bool_]) -> Learned:
+    """Both sets of weights: looks from all alignments, text from those with lines that agree."""
+    looks = fit(features, right)
+    logit = looks[0] + features @ looks[1:]
+    read = lines > 0
+    text = fit(np.stack([logit, np.log1p(lines)], 1)[read], right[read], ridge=0.1)
+    return Learned(looks, text)
 
 
 def report(samples: list[Sample], confidence: NDArray[np.float64]) -> str:
@@ -140,7 +183,9 @@ def main() -> None:
     kept = arguments.alignments
     if kept and kept.exists():
         with kept.open(newline="") as file:
-            samples = [Sample(r[0], r[1], np.array(r[3:], float), r[2] == "1") for r in csv.reader(file)]
+            samples = [
+                Sample(r[0], r[1], np.array(r[4:], float), int(r[3]), r[2] == "1") for r in csv.reader(file)
+            ]
     else:
         with Library.open(arguments.library) as library:
             samples = collect(arguments.photos, library)
@@ -148,11 +193,19 @@ def main() -> None:
         with kept.open("w", newline="") as file:
             writer = csv.writer(file)
             for one in samples:
-                writer.writerow([one.photo, one.page, int(one.right), *(f"{v:.5f}" for v in one.features)])
+                measured = (f"{value:.5f}" for value in one.features)
+                writer.writerow([one.photo, one.page, int(one.right), one.lines, *measured])
     features = np.stack([sample.features for sample in samples])
+    lines = np.array([sample.lines for sample in samples])
     right = np.array([sample.right for sample in samples])
-    print("Calibration(" + ", ".join(f"{value:.3f}" for value in fit(features, right)) + ")")
-    confidence = reliability.held_out([sample.photo for sample in samples], features, right, fit=fit)
+    learned = learn(features, lines, right)
+    for name, weights in (("Calibration", learned.looks), ("TextCalibration", learned.text)):
+        print(f"{name}(" + ", ".join(f"{value:.3f}" for value in weights) + ")")
+
+    def answer(taught: NDArray[np.bool_], asked: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return learn(features[taught], lines[taught], right[taught])(features[asked], lines[asked])
+
+    confidence = reliability.held_out([sample.photo for sample in samples], answer)
     print(report(samples, confidence))
     if arguments.diagram:
         reliability.draw(reliability.bins(confidence, right), arguments.diagram)

@@ -56,6 +56,7 @@ class OwnPeer:
             FlatIndex(page_ids[chosen], bits[chosen]),
             catalog,
             FindOptions(),
+            reader=whole.reader,
         )
         return cost
 

@@ -7,26 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from whichpage.printed import normalise
+from whichpage.textmatch import pieces
 
-# Characters of a piece that is looked up: shorter ones are on many pages, longer ones hold misread letters.
-SHORTEST = 10
-LONGEST = 24
 # A piece found on more pages than this says nothing.
 _MOST_PAGES = 50
-
-
-def pieces(line: str, *, longest: int = LONGEST) -> list[str]:
-    """Overlapping pieces of 10 to `longest` characters of a normalised line; none of a shorter line.
-
-    All are equally long but for one character, and each begins in the middle of the one before.
-    """
-    if len(line) < SHORTEST:
-        return []
-    if len(line) <= longest:
-        return [line]
-    count = -(-(len(line) - longest) // (longest // 2))
-    starts = [round(k * (len(line) - longest) / count) for k in range(count + 1)]
-    return [line[start : start + longest] for start in starts]
 
 
 class TextIndex:

@@ -1,0 +1,130 @@
+"""Reads lines of text off a photo by OCR: RapidOCR, which runs PP-OCRv6 in ONNX Runtime.
+
+Reading a whole page takes seconds. A few long lines are enough to look a page up, so the lines are
+detected on a reduced photo, and only the longest of them are read.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.photo import Photo
+from whichpage.printed import normalise
+from whichpage.types import Colour
+
+# Long side, in pixels, of the photo in which lines are detected.
+_DETECTED_SIDE = 960
+# Lines are read this high, as the recogniser was trained, and cut off where they are longer than this.
+_HEIGHT, _LONGEST = 48, 1920
+# What the recogniser is less sure of is noise more often than text.
+_LEAST_SCORE = 0.6
+# Lines that are asked which way up they are; the others follow them.
+_ASKED = 5
+# From its edge to the middle of its first character, a detected line in parts of its height: half a
+# character, and the border that the detector leaves around a line.
+_INSET = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLine:
+    """A line of text in a photo.
+
+    text: its letters and digits, normalised as those of books are.
+    start, end: (x, y) of the middles of its first and last characters, in working pixels.
+    """
+
+    text: str
+    start: tuple[float, float]
+    end: tuple[float, float]
+
+
+class TextReader:
+    """Reads photos, one at a time; threads may share it. The models are loaded when it is first asked.
+
+    threads: how many it uses.
+    """
+
+    def __init__(self, *, threads: int) -> None:
+        self._threads = threads
+        self._engine: Any = None
+        self._lock = threading.Lock()
+
+    def read(self, photo: Photo, *, most: int = 16) -> list[ReadLine]:
+        """The `most` longest lines in a photo, wherever they are and whichever way they run."""
+        # RapidOCR keeps the options of a call in itself.
+        with self._lock:
+            boxes = self._detect(photo.pixels)[:most]
+            turned = [box for way in (False, True) for box in self._upright(photo.pixels, boxes, tall=way)]
+            lines = [self._recognise(photo.pixels, box) for box in turned]
+        return [line for line in lines if line is not None]
+
+    def _detect(self, pixels: Colour) -> list[NDArray[np.float32]]:
+        """(4, 2) corners of each line as it stands in the photo, from its upper left; longest first."""
+        found = self._run(pixels, use_det=True)
+        boxes = [np.asarray(box, np.float32) for box in (found.boxes if found.boxes is not None else ())]
+        return sorted(boxes, key=lambda box: -max(_sides(box)))
+
+    def _upright(
+        self, pixels: Colour, boxes: list[NDArray[np.float32]], *, tall: bool
+    ) -> list[NDArray[np.float32]]:
+        """The corners of those lines that stand, or of those that lie, from the upper left of their text."""
+        chosen = []
+        for box in boxes:
+            across, down = _sides(box)
+            if (down > 1.5 * across) == tall:
+                # Of a line that stands, the side on the right is taken for its top.
+                chosen.append(np.roll(box, -1, axis=0) if tall else box)
+        # All lines of a photo run the same way: the surest of them say whether it is upside down.
+        votes = 0.0
+        for box in chosen[:_ASKED]:
+            label, score = self._run(_cut(pixels, box), use_cls=True).cls_res[0]
+            votes += score if label == "180" else -score
+        return [np.roll(box, 2, axis=0) for box in chosen] if votes > 0 else chosen
+
+    def _recognise(self, pixels: Colour, box: NDArray[np.float32]) -> ReadLine | None:
+        found = self._run(_cut(pixels, box), use_rec=True)
+        if not found.txts or found.scores[0] < _LEAST_SCORE or not (text := normalise(found.txts[0])):
+            return None
+        first, last = (box[0] + box[3]) / 2, (box[1] + box[2]) / 2
+        length, height = _sides(box)
+        inset = (last - first) * min(_INSET * height / max(length, 1.0), 0.4)
+        start, end = first + inset, last - inset
+        return ReadLine(text, (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
+
+    def _run(self, pixels: Colour, **steps: bool) -> Any:
+        if self._engine is None:
+            # Here and not above: most photos are answered without it.
+            from rapidocr import RapidOCR
+
+            self._engine = RapidOCR(
+                params={
+                    "Global.log_level": "critical",
+                    "Det.limit_type": "max",
+                    "Det.limit_side_len": _DETECTED_SIDE,
+                    "EngineConfig.onnxruntime.intra_op_num_threads": self._threads,
+                    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                }
+            )
+        wanted = {"use_det": False, "use_cls": False, "use_rec": False, **steps}
+        return self._engine(np.ascontiguousarray(pixels[:, :, ::-1]), **wanted)
+
+
+def _sides(box: NDArray[np.float32]) -> tuple[float, float]:
+    """How long a box is along its first side and along its second: means of opposite sides, in pixels."""
+    sides = [float(np.linalg.norm(box[(k + 1) % 4] - box[k])) for k in range(4)]
+    return (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
+
+
+def _cut(pixels: Colour, box: NDArray[np.float32]) -> Colour:
+    """The line within the box, (48, W, 3)."""
+    length, height = _sides(box)
+    width = int(np.clip(round(_HEIGHT * length / max(height, 1.0)), _HEIGHT // 2, _LONGEST))
+    corners = np.array([[0, 0], [width, 0], [width, _HEIGHT], [0, _HEIGHT]], np.float32)
+    matrix = cv2.getPerspectiveTransform(box, corners)
+    return np.asarray(cv2.warpPerspective(pixels, matrix, (width, _HEIGHT), flags=cv2.INTER_CUBIC), np.uint8)

@@ -1,0 +1,193 @@
+"""Lines read off a photo -> pages that hold them, and where on the photo such a page lies.
+
+Each piece of a line votes for the pages whose text has it. On a page, the pieces that are there once tie
+points of the photo to points of the page; where the page lies is what most of them agree on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.printed import PrintedLine
+from whichpage.reading import ReadLine
+from whichpage.types import Quad
+
+# Characters of a piece that is looked up: shorter ones are on many pages, longer ones hold misread letters.
+SHORTEST, LONGEST = 10, 24
+# A piece found on more pages than this says nothing.
+_MOST_PAGES = 50
+# Shorter pieces still tell where on a page a line stands, if the page has them once.
+_SHORTEST_ON_PAGE = 5
+# How far a point may be off, as a share of how far the points spread over the photo, for paper curls, and in
+# working pixels at least, for characters are not equally wide.
+_TOLERANCE, _LEAST_REACH = 0.02, 8.0
+# A homography is reckoned only from lines that spread over so much of the page, either way; a few lines close
+# together tell the page's slant and size, but no perspective.
+_SPREAD = 0.25
+
+
+class TextStore(Protocol):
+    """What looking up text needs of the catalogue."""
+
+    def has_text(self) -> bool:
+        """Whether any page has text."""
+        ...
+
+    def pages_with(self, piece: str, *, most: int) -> list[int] | None:
+        """The ids of the pages that hold a piece of normalised text; None if more than `most` do."""
+        ...
+
+    def printed_lines(self, page_ids: Sequence[int]) -> list[tuple[PrintedLine, ...]]:
+        """The pages' lines of text, in the order of the ids."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where a page lies in a photo, by its text.
+
+    quad: (4, 2) float32 corners of the page in working pixels, in the page's own order.
+    lines: how many lines of the photo agree with it.
+    """
+
+    quad: Quad
+    lines: int
+
+
+def pieces(line: str, *, longest: int = LONGEST) -> list[str]:
+    """Overlapping pieces of 10 to `longest` characters of a normalised line; none of a shorter line.
+
+    All are equally long but for one character, and each begins in the middle of the one before.
+    """
+    return [line[start:end] for start, end in _cuts(line, longest=longest)]
+
+
+def _cuts(line: str, *, longest: int = LONGEST) -> list[tuple[int, int]]:
+    if len(line) < SHORTEST:
+        return []
+    if len(line) <= longest:
+        return [(0, len(line))]
+    count = -(-(len(line) - longest) // (longest // 2))
+    starts = [round(k * (len(line) - longest) / count) for k in range(count + 1)]
+    return [(start, start + longest) for start in starts]
+
+
+def candidates(
+    lines: Sequence[ReadLine], store: TextStore, *, among: Container[int], top: int
+) -> list[tuple[int, float]]:
+    """(page id, votes) of the pages that the most pieces of the lines are on, best first.
+
+    Each piece has one vote, shared by the pages that it is on. Pages that are not `among` those searched are
+    left out.
+    """
+    votes: dict[int, float] = {}
+    for piece in sorted({piece for line in lines for piece in pieces(line.text)}):
+        holders = [page for page in store.pages_with(piece, most=_MOST_PAGES) or [] if page in among]
+        for page_id in holders:
+            votes[page_id] = votes.get(page_id, 0.0) + 1 / len(holders)
+    return sorted(votes.items(), key=lambda one: (-one[1], one[0]))[:top]
+
+
+def place(
+    lines: Sequence[ReadLine], printed: Sequence[PrintedLine], *, size: tuple[int, int]
+) -> Placed | None:
+    """Where the page with the printed lines lies, by the lines that it shares with the photo.
+
+    Args:
+        lines: as read off the photo.
+        printed: the page's.
+        size: the page's height and width, in any unit.
+
+    Returns:
+        None where fewer than two lines agree on a place.
+    """
+    height, width = size
+    ties = _ties(lines, printed)
+    if len({line for line, _, _ in ties}) < 2:
+        return None
+    number = np.array([line for line, _, _ in ties])
+    on_photo = np.array([point for _, point, _ in ties], np.float32)
+    on_page = np.array([point for _, _, point in ties], np.float32)
+    units = on_page * np.array([width, height], np.float32)
+    reach = max(_TOLERANCE * float(np.ptp(on_photo, axis=0).max()), _LEAST_REACH)
+    matrix, agree = _agreed(units, on_photo, number, reach=reach)
+    if matrix is None:
+        return None
+    for _ in range(2):  # with the tilt, more of the lines far from the middle agree
+        spread = np.ptp(on_page[agree], axis=0).min()
+        if len(set(number[agree].tolist())) < 4 or spread < _SPREAD:
+            break
+        tilted, _ = cv2.findHomography(units[agree], on_photo[agree], 0)
+        if tilted is None:
+            break
+        matrix = np.asarray(tilted, np.float64)
+        there = cv2.perspectiveTransform(units[None], matrix)[0]
+        agree = np.linalg.norm(there - on_photo, axis=1) < reach
+    lines_agreed = len(set(number[agree].tolist()))
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    quad = cv2.perspectiveTransform(corners[None], matrix)[0].astype(np.float32)
+    # Seen from the front a page's corners run clockwise, with y pointing down.
+    sound = np.isfinite(quad).all() and cv2.isContourConvex(quad) and _area(quad) > 0
+    if lines_agreed < 2 or not sound:
+        return None
+    return Placed(quad, lines_agreed)
+
+
+_Point = tuple[float, float]
+
+
+def _ties(lines: Sequence[ReadLine], printed: Sequence[PrintedLine]) -> list[tuple[int, _Point, _Point]]:
+    """(line of the photo, point on the photo, point on the page): ends of pieces that the page has once."""
+    joined = "\n".join(line.text for line in printed)
+    starts = np.cumsum([0, *(len(line.text) + 1 for line in printed)])
+    ties = []
+    for number, line in enumerate(lines):
+        cuts = _cuts(line.text)
+        if not cuts and len(line.text) >= _SHORTEST_ON_PAGE:
+            cuts = [(0, len(line.text))]
+        for start, end in cuts:
+            at = joined.find(line.text[start:end])
+            if at < 0 or joined.find(line.text[start:end], at + 1) >= 0:
+                continue
+            row = int(np.searchsorted(starts, at, side="right")) - 1
+            first = at - int(starts[row])
+            for here, there in ((start, first), (end - 1, first + end - 1 - start)):
+                ties.append((number, _along(line, here), _along(printed[row], there)))
+    return ties
+
+
+def _along(line: ReadLine | PrintedLine, character: int) -> _Point:
+    """The middle of a character, as if all were equally wide."""
+    share = character / max(len(line.text) - 1, 1)
+    (x0, y0), (x1, y1) = line.start, line.end
+    return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
+
+
+def _agreed(
+    units: NDArray[np.float32], on_photo: NDArray[np.float32], number: NDArray[np.int64], *, reach: float
+) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
+    """The map from page to photo that most points agree on, (3, 3), and which do.
+
+    Affine where three lines or more agree, else turn, size and shift alone.
+    """
+    for estimate, least in ((cv2.estimateAffine2D, 3), (cv2.estimateAffinePartial2D, 2)):
+        found, inliers = estimate(
+            units, on_photo, method=cv2.RANSAC, ransacReprojThreshold=reach, maxIters=2000
+        )
+        if found is None:
+            continue
+        agree = inliers.ravel().astype(bool)
+        if len(set(number[agree].tolist())) >= least:
+            return np.vstack([found, [0, 0, 1]]), agree
+    return None, np.zeros(len(units), bool)
+
+
+def _area(quad: Quad) -> float:
+    x, y = quad.T.astype(np.float64)
+    return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)

@@ -1,0 +1,74 @@
+"""Lines of text are read off photos, whichever way up, by the real OCR."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from whichpage.photo import Photo, decode
+from whichpage.printed import normalise
+from whichpage.reading import ReadLine, TextReader
+
+FLAT = Path(__file__).parents[1] / "demo" / "photos" / "01-flat.jpg"
+
+
+@pytest.fixture(scope="module")
+def reader() -> TextReader:
+    return TextReader(threads=1)
+
+
+@pytest.fixture(scope="module")
+def upright(reader: TextReader) -> list[ReadLine]:
+    return reader.read(decode(FLAT))
+
+
+def test_the_longest_lines_are_read(upright: list[ReadLine], reader: TextReader) -> None:
+    text = " ".join(line.text for line in upright)
+    assert 8 <= len(upright) <= 16
+    assert normalise("it is straightforward to show the following") in text
+    few = reader.read(decode(FLAT), most=3)
+    assert [line.text for line in few] == [line.text for line in upright[:3]]
+
+
+def test_lines_run_from_their_first_character_to_their_last(upright: list[ReadLine]) -> None:
+    height, width = decode(FLAT).pixels.shape[:2]
+    for line in upright:
+        assert 0 <= line.start[0] < line.end[0] <= width
+        assert 0 <= line.start[1] <= height
+        assert abs(line.end[1] - line.start[1]) < 0.2 * (line.end[0] - line.start[0])
+        # Characters are between a third of and a whole line height apart: tens of pixels in no photo.
+        assert 4 < (line.end[0] - line.start[0]) / len(line.text) < 40
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_turned_photo_reads_the_same(turn: int, upright: list[ReadLine], reader: TextReader) -> None:
+    pixels = decode(FLAT).pixels
+    height, width = pixels.shape[:2]
+    turned = reader.read(decode(np.ascontiguousarray(np.rot90(pixels, turn))))
+    found = 0
+    for line in upright:
+        other = max(turned, key=lambda one: SequenceMatcher(None, line.text, one.text).ratio())
+        if SequenceMatcher(None, line.text, other.text).ratio() < 0.8:
+            continue
+        found += 1
+        for (x, y), there in ((line.start, other.start), (line.end, other.end)):
+            places = {1: (y, width - x), 2: (width - x, height - y), 3: (height - y, x)}
+            assert np.hypot(*np.subtract(places[turn], there)) < 30
+    assert found >= 0.7 * len(upright)
+
+
+def test_a_photo_without_text_has_no_lines(reader: TextReader) -> None:
+    noise = np.random.default_rng(1).integers(90, 110, (400, 300, 3), np.uint8)
+    assert reader.read(decode(noise)) == []
+    assert reader.read(Photo(np.full((64, 64, 3), 200, np.uint8), 64, 64)) == []
+
+
+def test_a_small_photo_is_read(reader: TextReader) -> None:
+    with Image.open(FLAT) as image:
+        image.thumbnail((700, 700))
+        small = np.asarray(image.convert("RGB"))
+    assert reader.read(decode(small))

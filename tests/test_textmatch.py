@@ -1,0 +1,159 @@
+"""Lines read off a photo find their page, and where on the photo it lies."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from whichpage.printed import PrintedLine
+from whichpage.reading import ReadLine
+from whichpage.textmatch import candidates, pieces, place
+
+SIZE = (480, 336)
+ALPHABET = string.ascii_lowercase
+CORNERS = np.array([[190, 150], [930, 180], [1000, 1260], [110, 1220]], np.float32)
+
+
+def page(seed: int, lines: int = 30) -> tuple[PrintedLine, ...]:
+    """Lines of random letters, as long as chance has it, one below the other."""
+    dice = random.Random(seed)
+    printed = []
+    for number in range(lines):
+        text = "".join(dice.choices(string.ascii_lowercase, k=dice.randint(30, 60)))
+        y = 0.1 + 0.8 * number / lines
+        printed.append(PrintedLine(text, (0.1, y), (0.1 + 0.8 * len(text) / 60, y)))
+    return tuple(printed)
+
+
+def read(printed: Sequence[PrintedLine], corners: NDArray[np.float32] = CORNERS) -> list[ReadLine]:
+    """The lines as a photo has them whose page lies at these corners."""
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    matrix = cv2.getPerspectiveTransform(unit, corners)
+    lines = []
+    for one in printed:
+        ends = cv2.perspectiveTransform(np.array([[one.start, one.end]], np.float32), matrix)[0]
+        start, end = ((float(x), float(y)) for x, y in ends)
+        lines.append(ReadLine(one.text, start, end))
+    return lines
+
+
+class Texts:
+    """A catalogue of pages by their number."""
+
+    def __init__(self, pages: dict[int, tuple[PrintedLine, ...]]) -> None:
+        self.pages = pages
+
+    def has_text(self) -> bool:
+        return bool(self.pages)
+
+    def pages_with(self, piece: str, *, most: int) -> list[int] | None:
+        found = [n for n, lines in self.pages.items() if any(piece in line.text for line in lines)]
+        return found if len(found) <= most else None
+
+    def printed_lines(self, page_ids: Sequence[int]) -> list[tuple[PrintedLine, ...]]:
+        return [self.pages[page_id] for page_id in page_ids]
+
+
+def test_pieces_are_ten_to_longest_characters_and_overlap_by_half() -> None:
+    assert pieces("a" * 9) == []
+    assert pieces("abcdefghij") == ["abcdefghij"]
+    assert pieces(ALPHABET[:24], longest=24) == [ALPHABET[:24]]
+    line = (ALPHABET * 2)[:48]
+    assert pieces(line, longest=24) == [line[0:24], line[12:36], line[24:48]]
+
+
+@pytest.mark.parametrize("length", [25, 37, 100])
+def test_pieces_cover_the_line_to_its_end(length: int) -> None:
+    line = (ALPHABET * 4)[:length]
+    found = pieces(line, longest=24)
+    assert line.startswith(found[0])
+    assert line.endswith(found[-1])
+    assert {len(piece) for piece in found} == {24}
+    # No gap: each piece begins within the one before.
+    assert len(found) == -(-(length - 24) // 12) + 1
+
+
+def test_the_page_with_most_pieces_comes_first() -> None:
+    """Page 3 repeats a line of page 2, so both share that line's votes."""
+    pages = {number: page(number) for number in range(1, 6)}
+    pages[3] = (*pages[3], pages[2][4])
+    found = candidates(read(pages[2][:6]), Texts(pages), among=pages, top=5)
+    assert [number for number, _ in found] == [2, 3]
+    shared = len(pieces(pages[2][4].text))
+    assert found[1][1] == pytest.approx(shared / 2)
+    every = sum(len(pieces(line.text)) for line in pages[2][:6])
+    assert found[0][1] == pytest.approx(every - shared / 2)
+
+
+def test_what_is_on_many_pages_has_no_vote_and_what_is_not_searched_no_chance() -> None:
+    same = page(1)
+    many = dict.fromkeys(range(60), same)
+    assert candidates(read(same), Texts(many), among=many, top=5) == []
+    two = {1: page(1), 2: page(2)}
+    assert candidates(read(two[2]), Texts(two), among={1}, top=5) == []
+
+
+def test_the_page_lies_where_its_lines_are() -> None:
+    printed = page(7)
+    placed = place(read(printed[2:28:3]), printed, size=SIZE)
+    assert placed is not None
+    assert placed.lines == 9
+    assert float(np.abs(placed.quad - CORNERS).max()) < 1
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_few_lines_close_together_tell_the_page_roughly(turn: int) -> None:
+    """An upright photo of the middle of a page, at each of the four turns."""
+    height, width = SIZE
+    flat = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) * 4
+    corners = np.asarray(np.roll(flat, turn, axis=0)) if turn % 2 == 0 else None
+    if corners is None:
+        across = np.array([[0, 0], [height, 0], [height, width], [0, width]], np.float32) * 4
+        corners = np.asarray(np.roll(across, turn, axis=0))
+    printed = page(8)
+    placed = place(read(printed[12:15], corners), printed, size=SIZE)
+    assert placed is not None
+    assert placed.lines == 3
+    assert float(np.abs(placed.quad - corners).max()) < 0.03 * 4 * height
+
+
+def test_lines_that_contradict_the_others_do_not_count() -> None:
+    printed = page(9)
+    lines = read(printed[2:28:3])
+    lines[4] = ReadLine(lines[4].text, (900.0, 200.0), (300.0, 1100.0))
+    placed = place(lines, printed, size=SIZE)
+    assert placed is not None
+    assert placed.lines == 8
+    assert float(np.abs(placed.quad - CORNERS).max()) < 1
+
+
+def test_misread_letters_cost_pieces_and_not_the_page() -> None:
+    printed = page(10)
+    lines = read(printed[2:28:3])
+    wrong = [ReadLine(f"{one.text[:7]}?{one.text[8:]}", one.start, one.end) for one in lines]
+    placed = place(wrong, printed, size=SIZE)
+    assert placed is not None
+    assert placed.lines >= 6
+    assert float(np.abs(placed.quad - CORNERS).max()) < 5
+
+
+def test_a_page_of_other_text_one_line_and_a_mirror_image_have_no_place() -> None:
+    printed = page(11)
+    assert place(read(page(12)), printed, size=SIZE) is None
+    assert place(read(printed[:1]), printed, size=SIZE) is None
+    assert place([], printed, size=SIZE) is None
+    assert place(read(printed), (), size=SIZE) is None
+    mirrored = np.ascontiguousarray(CORNERS[[1, 0, 3, 2]])
+    assert place(read(printed, mirrored), printed, size=SIZE) is None
+
+
+def test_a_line_that_a_page_has_twice_tells_no_place() -> None:
+    printed = page(13)
+    twice = (*printed, PrintedLine(printed[3].text, (0.1, 0.95), (0.8, 0.95)))
+    assert place(read(printed[3:4] * 3), twice, size=SIZE) is None

@@ -24,8 +24,8 @@ _DETECTED_SIDE = 960
 _HEIGHT, _LONGEST = 48, 1920
 # What the recogniser is less sure of is noise more often than text.
 _LEAST_SCORE = 0.6
-# Lines that are asked which way up they are; the others follow them.
-_ASKED = 5
+# Lines that are read both ways up; the others follow them. RapidOCR's own classifier is often wrong.
+_ASKED = 3
 # From its edge to the middle of its first character, a detected line in parts of its height: half a
 # character, and the border that the detector leaves around a line.
 _INSET = 0.4
@@ -60,9 +60,11 @@ class TextReader:
         # RapidOCR keeps the options of a call in itself.
         with self._lock:
             boxes = self._detect(photo.pixels)[:most]
-            turned = [box for way in (False, True) for box in self._upright(photo.pixels, boxes, tall=way)]
-            lines = [self._recognise(photo.pixels, box) for box in turned]
-        return [line for line in lines if line is not None]
+            standing = [_sides(box)[1] > 1.5 * _sides(box)[0] for box in boxes]
+            lying = [box for box, stands in zip(boxes, standing, strict=True) if not stands]
+            # Of a line that stands, the side on the right is taken for its top.
+            tall = [np.roll(box, -1, axis=0) for box, stands in zip(boxes, standing, strict=True) if stands]
+            return [line for group in (lying, tall) for line in self._lines(photo.pixels, group)]
 
     def _detect(self, pixels: Colour) -> list[NDArray[np.float32]]:
         """(4, 2) corners of each line as it stands in the photo, from its upper left; longest first."""
@@ -70,32 +72,22 @@ class TextReader:
         boxes = [np.asarray(box, np.float32) for box in (found.boxes if found.boxes is not None else ())]
         return sorted(boxes, key=lambda box: -max(_sides(box)))
 
-    def _upright(
-        self, pixels: Colour, boxes: list[NDArray[np.float32]], *, tall: bool
-    ) -> list[NDArray[np.float32]]:
-        """The corners of those lines that stand, or of those that lie, from the upper left of their text."""
-        chosen = []
-        for box in boxes:
-            across, down = _sides(box)
-            if (down > 1.5 * across) == tall:
-                # Of a line that stands, the side on the right is taken for its top.
-                chosen.append(np.roll(box, -1, axis=0) if tall else box)
-        # All lines of a photo run the same way: the surest of them say whether it is upside down.
-        votes = 0.0
-        for box in chosen[:_ASKED]:
-            label, score = self._run(_cut(pixels, box), use_cls=True).cls_res[0]
-            votes += score if label == "180" else -score
-        return [np.roll(box, 2, axis=0) for box in chosen] if votes > 0 else chosen
+    def _lines(self, pixels: Colour, boxes: list[NDArray[np.float32]]) -> list[ReadLine]:
+        """The lines in the boxes, all as they stand or all upside down, as the first are read better."""
+        ways = boxes, [np.roll(box, 2, axis=0) for box in boxes]
+        first = [[self._recognise(pixels, box) for box in way[:_ASKED]] for way in ways]
+        upside_down = sum(score for _, score in first[1]) > sum(score for _, score in first[0])
+        chosen = ways[upside_down]
+        read = first[upside_down] + [self._recognise(pixels, box) for box in chosen[_ASKED:]]
+        lines = (
+            _line(text, box) for (text, score), box in zip(read, chosen, strict=True) if score >= _LEAST_SCORE
+        )
+        return [line for line in lines if line.text]
 
-    def _recognise(self, pixels: Colour, box: NDArray[np.float32]) -> ReadLine | None:
+    def _recognise(self, pixels: Colour, box: NDArray[np.float32]) -> tuple[str, float]:
+        """The text in a box, and how sure the recogniser is of it, 0 to 1."""
         found = self._run(_cut(pixels, box), use_rec=True)
-        if not found.txts or found.scores[0] < _LEAST_SCORE or not (text := normalise(found.txts[0])):
-            return None
-        first, last = (box[0] + box[3]) / 2, (box[1] + box[2]) / 2
-        length, height = _sides(box)
-        inset = (last - first) * min(_INSET * height / max(length, 1.0), 0.4)
-        start, end = first + inset, last - inset
-        return ReadLine(text, (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
+        return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
 
     def _run(self, pixels: Colour, **steps: bool) -> Any:
         if self._engine is None:
@@ -113,6 +105,14 @@ class TextReader:
             )
         wanted = {"use_det": False, "use_cls": False, "use_rec": False, **steps}
         return self._engine(np.ascontiguousarray(pixels[:, :, ::-1]), **wanted)
+
+
+def _line(text: str, box: NDArray[np.float32]) -> ReadLine:
+    first, last = (box[0] + box[3]) / 2, (box[1] + box[2]) / 2
+    length, height = _sides(box)
+    inset = (last - first) * min(_INSET * height / max(length, 1.0), 0.4)
+    start, end = first + inset, last - inset
+    return ReadLine(normalise(text), (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
 
 
 def _sides(box: NDArray[np.float32]) -> tuple[float, float]:

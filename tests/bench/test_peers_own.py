@@ -41,6 +41,17 @@ def test_over_all_pages_it_answers_as_the_library_does(library: Path, tmp_path: 
     assert indexed(OwnPeer(library, model=None, seed=0), pages, tmp_path / "cache") == cost
 
 
+def test_among_scans_no_text_is_read(library: Path, tmp_path: Path) -> None:
+    pages = [LibraryPage(TESTMATH, number) for number in range(1, 8)]
+    for text in (True, False):
+        peer = OwnPeer(library, model=None, seed=0, text=text)
+        indexed(peer, pages, tmp_path / "cache")
+        assert peer._finder is not None
+        assert (peer._finder.reader is not None) == text
+        assert peer.name == ("whichpage" if text else "whichpage-scans")
+        assert peer.answer(PHOTO)[0].accepted
+
+
 def test_pages_that_the_others_do_not_see_it_does_not_see(library: Path, tmp_path: Path) -> None:
     pages = [LibraryPage(TESTMATH, number) for number in range(4, 12)]
     peer = OwnPeer(library, model=None, seed=0)

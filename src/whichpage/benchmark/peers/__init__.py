@@ -11,5 +11,6 @@ NAMES = (
     "ocr",
     "ocr-scans",
     "article",
+    "whichpage-scans",
     "whichpage",
 )

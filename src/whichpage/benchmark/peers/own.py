@@ -28,11 +28,16 @@ TIMED_PAGES = 2000
 class OwnPeer:
     """The `Finder` of a library, its index cut down to the pages that the peers see."""
 
-    name = "whichpage"
-    what = "what `Library.find` does; indexing is timed by a real `Library.add` of whole books of the library"
     rule = f"answers at a confidence of at least {ACCEPTED:g}, a threshold learned on simulated photos"
 
-    def __init__(self, library: Path, *, model: Path | None, seed: int) -> None:
+    def __init__(self, library: Path, *, model: Path | None, seed: int, text: bool = True) -> None:
+        """text: find photos by their text too; else by looks alone, as where the PDFs hold no text."""
+        self.name = "whichpage" if text else "whichpage-scans"
+        self.what = (
+            f"what `Library.find` does{'' if text else ' by looks alone, as among scans without text'};"
+            " indexing is timed by a real `Library.add` of whole books of the library"
+        )
+        self._text = text
         self._folder = library
         self._model = model
         self._seed = seed
@@ -56,7 +61,7 @@ class OwnPeer:
             FlatIndex(page_ids[chosen], bits[chosen]),
             catalog,
             FindOptions(),
-            reader=whole.reader,
+            reader=whole.reader if self._text else None,
         )
         return cost
 

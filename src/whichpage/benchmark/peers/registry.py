@@ -69,6 +69,7 @@ MODELS: dict[str, tuple[str, ...]] = {
     "phash-finder": ("page finder",),
     "dhash-finder": ("page finder",),
     "article": ("article",),
+    "whichpage-scans": ("encoder", "page finder"),
     "whichpage": ("encoder", "page finder"),
 }
 
@@ -82,5 +83,8 @@ _MAKERS: dict[str, Callable[[Setting], Peer]] = {
     "ocr": lambda setting: ReadingPeer("own", least_votes=6),
     "ocr-scans": lambda setting: ReadingPeer("scanned", least_votes=6),
     "article": _article,
+    "whichpage-scans": lambda setting: OwnPeer(
+        setting.library, model=setting.model, seed=setting.seed, text=False
+    ),
     "whichpage": lambda setting: OwnPeer(setting.library, model=setting.model, seed=setting.seed),
 }

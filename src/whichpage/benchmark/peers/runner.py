@@ -100,7 +100,7 @@ def run(
         peer = make(name, setting)
         cost = _index(peer, chosen, cache / library)
         # Our own answers depend on the whole package, those of a peer on this folder.
-        code = origin.code if name == "whichpage" else _peers_code()
+        code = origin.code if name.startswith("whichpage") else _peers_code()
         used = {model: origin.models[model] for model in MODELS.get(name, ())}
         key = {"data": origin.data, "code": code, "rule": peer.rule, "kept": peer.kept, **used}
         with ResultLog.open(out / f"peers.{name}.answers.jsonl", key=key) as log:

@@ -103,6 +103,15 @@ def test_photos(
     assert {row[0]: row for row in tables(out / "photos.json")["By kind of photo"]} == rows
 
 
+def test_photos_by_looks_alone_have_a_report_of_their_own(library: Path, truth: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("bench", "photos", truth, "-l", library, "--no-text", "--out", out) == 0
+    assert not (out / "photos.json").exists()
+    stages = {row[0]: row[3] for row in tables(out / "looks.json")["Time a photo"]}
+    assert stages["read"] == 0
+    assert stages["verify"] > 0
+
+
 def test_an_ended_run_goes_on(
     library: Path, truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,7 +70,7 @@ def photos(
         text=not no_text,
         out=out,
     )
-    publish(report, out, "photos")
+    publish(report, out, "looks" if no_text else "photos")
 
 
 @bench.command()

@@ -78,12 +78,13 @@ def run(
     same = SamePage(locate, read_duplicates(duplicates) if duplicates else None)
     with (
         Library.open(folder, model=model, text=text) as opened,
-        ResultLog.open(out / "photos.answers.jsonl", key={**origin.key(), "text": str(text)}) as log,
+        ResultLog.open(out / f"{'photos' if text else 'looks'}.answers.jsonl", key=origin.key()) as log,
     ):
         answer_all(opened, truths, log, same=same)
         answers = {str(truth.photo): log.done[str(truth.photo)] for truth in truths}
     retrieval = retrieval_rows(truths, answers)
-    return _report(score(truths, answers, same=same), answers, retrieval, locate, origin, pages=len(codes))
+    scores = score(truths, answers, same=same)
+    return _report(scores, answers, retrieval, locate, origin, pages=len(codes), text=text)
 
 
 def answer_all(library: Library, truths: Sequence[TruthPhoto], log: ResultLog, *, same: Compares) -> None:
@@ -155,6 +156,7 @@ def _report(
     origin: Provenance,
     *,
     pages: int,
+    text: bool,
 ) -> Report:
     total = scores.total
     curve = confidence.risk_coverage(scores.verdicts)
@@ -216,7 +218,7 @@ def _report(
         caption = "Photos that went wrong: the photo, its true page, the first match"
         figures.append(Figure(f"wrong-{number}", caption, sheet, "jpg"))
     return Report(
-        title="Photos of known pages",
+        title="Photos of known pages" if text else "Photos of known pages, by looks alone",
         summary=(
             f"{total.photos} photos, a library of {pages:,} pages that can be found. Top-1 {total.top1.count}"
             f" ({100 * total.top1.value:.1f} %), accepted right {total.accepted_right.count}, accepted wrong"

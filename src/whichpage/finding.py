@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -215,17 +216,16 @@ class Finder:
         if none_accepted():
             aligned.extend(self._by_text(photo, watch, view=len(views) + 3))
         if best() < self._options.sure:
-            aligned.extend(one for looks in later for glance in looks for one in glance)
+            aligned.extend(chain.from_iterable(chain.from_iterable(later)))
         if views and none_accepted():
             for number, quads in enumerate(hypotheses.halves(views[0])):
-                aligned.extend(one for glance in lay(quads, len(views) + number) for one in glance)
+                aligned.extend(chain.from_iterable(lay(quads, len(views) + number)))
         cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
         if cut is not None and none_accepted():
-            aligned.extend(one for glance in lay(hypotheses.far(views[cut], photo), cut) for one in glance)
+            aligned.extend(chain.from_iterable(lay(hypotheses.far(views[cut], photo), cut)))
         if none_accepted():
             # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
-            frame = lay(hypotheses.frame(photo), len(views) + 2)
-            aligned.extend(one for glance in frame for one in glance)
+            aligned.extend(chain.from_iterable(lay(hypotheses.frame(photo), len(views) + 2)))
         return aligned
 
     def propose(self, photo: photos.Photo) -> list[list[int]]:
@@ -234,15 +234,11 @@ class Finder:
         A list for each page view, by looks, and one by text, which is read for every photo here.
         """
         proposed = []
+        watch = Stopwatch()
         for view in self.page_finder.find(photo):
-            codes, weights = self._encode(photo, hypotheses.near(view))
-            found = self.index.search(codes, weights=weights, top=self._options.candidates)
+            found = self._retrieve(photo, hypotheses.near(view), watch)
             proposed.append([candidate.page_id for candidate in found])
-        if self.reader is not None and self.store.has_text():
-            lines = self.reader.read(photo)
-            votes = textmatch.candidates(lines, self.store, among=self.index, top=self._options.read)
-            proposed.append([page_id for page_id, _ in votes])
-        return proposed
+        return [*proposed, self._read(photo, watch)[1]]
 
     def _match(
         self, photo: photos.Photo, quads: list[Quad], watch: Stopwatch, *, view: int
@@ -251,25 +247,34 @@ class Finder:
 
         Yields twice, unless the first few candidates are enough: those, then what the others add.
         """
+        candidates = self._retrieve(photo, quads, watch)
+        for aligned in self._verify(photo, quads, candidates, view=view):
+            watch.lap("verify")
+            yield aligned
+
+    def _retrieve(self, photo: photos.Photo, quads: list[Quad], watch: Stopwatch) -> list[Candidate]:
+        """The pages whose codes are nearest to those of any of these places."""
         codes, weights = self._encode(photo, quads)
         watch.lap("encode")
         # The more places are tried, the more pages come near one of them by chance.
         most = self._options.candidates * (1 if len(quads) <= 36 else 2)
         candidates = self.index.search(codes, weights=weights, top=most)
         watch.lap("search")
-        for aligned in self._verify(photo, quads, candidates, view=view):
-            watch.lap("verify")
-            yield aligned
+        return candidates
 
-    def _by_text(self, photo: photos.Photo, watch: Stopwatch, *, view: int) -> list[Aligned]:
-        """Lays pages over the photo that hold the text in it, each where its lines are."""
+    def _read(self, photo: photos.Photo, watch: Stopwatch) -> tuple[list[ReadLine], list[int]]:
+        """The lines read off the photo, and the pages that hold most of them; none where text is no help."""
         if self.reader is None or not self.store.has_text():
-            return []
+            return [], []
         lines = self.reader.read(photo)
         watch.lap("read")
         votes = textmatch.candidates(lines, self.store, among=self.index, top=self._options.read)
-        found = [page_id for page_id, _ in votes]
         watch.lap("search")
+        return lines, [page_id for page_id, _ in votes]
+
+    def _by_text(self, photo: photos.Photo, watch: Stopwatch, *, view: int) -> list[Aligned]:
+        """Lays pages over the photo that hold the text in it, each where its lines are."""
+        lines, found = self._read(photo, watch)
         texts = self.store.printed_lines(found)
         pages = [verify.Thumbnail(encoded) for encoded in self.store.encoded_thumbnails(found)]
 

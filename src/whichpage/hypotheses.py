@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage.photo import Photo
+from whichpage.photo import Photo, side_lengths
 from whichpage.types import PageView, Quad
 
 # How much further out a side is tried that the photo does not show, and for how many sides.
@@ -44,7 +44,7 @@ def near(view: PageView) -> list[Quad]:
 def halves(view: PageView) -> tuple[list[Quad], list[Quad]]:
     """The two pages of an open book whose outline was taken for one page's: each half at its four turns."""
     to_photo = _to_photo(view.quad)
-    u_pixels, v_pixels = _pixels(view.quad)
+    u_pixels, v_pixels = side_lengths(view.quad)
     half = np.array([0.5, 1] if u_pixels > v_pixels else [1, 0.5], np.float32)
     places = (_UNIT * half, _UNIT * half + (1 - half))
     first, second = (
@@ -160,12 +160,6 @@ def _shape(quad: Quad, photo: Photo) -> float:
 def _to_photo(quad: Quad) -> NDArray[np.float64]:
     """(3, 3) homography from the page as the unit square to the photo."""
     return np.asarray(cv2.getPerspectiveTransform(_UNIT, quad), np.float64)
-
-
-def _pixels(quad: Quad) -> tuple[float, float]:
-    """How long the page is in the photo along its first and its second side: means of opposite sides."""
-    sides = [float(np.linalg.norm(quad[k] - quad[(k + 1) % 4])) for k in range(4)]
-    return (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
 
 
 def _stretched(quad: Quad, side: int, by: float) -> Quad:

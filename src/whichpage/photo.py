@@ -166,6 +166,12 @@ def _working(pixels: Colour) -> Colour:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def side_lengths(quad: Quad) -> tuple[float, float]:
+    """How long a quadrilateral is along its first and along its second side: means of opposite sides."""
+    sides = [float(np.linalg.norm(quad[k] - quad[(k + 1) % 4])) for k in range(4)]
+    return (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
+
+
 def rectify(
     photo: Photo, quad: Quad, *, size: tuple[int, int], margin: tuple[int, int] = (0, 0)
 ) -> tuple[Grey, NDArray[np.bool_]]:

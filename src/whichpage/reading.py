@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage.photo import Photo
+from whichpage.photo import Photo, side_lengths
 from whichpage.printed import normalise
 from whichpage.types import Colour
 
@@ -60,17 +60,16 @@ class TextReader:
         # RapidOCR keeps the options of a call in itself.
         with self._lock:
             boxes = self._detect(photo.pixels)[:most]
-            standing = [_sides(box)[1] > 1.5 * _sides(box)[0] for box in boxes]
-            lying = [box for box, stands in zip(boxes, standing, strict=True) if not stands]
+            lying = [box for box in boxes if not _stands(box)]
             # Of a line that stands, the side on the right is taken for its top.
-            tall = [np.roll(box, -1, axis=0) for box, stands in zip(boxes, standing, strict=True) if stands]
+            tall = [np.roll(box, -1, axis=0) for box in boxes if _stands(box)]
             return [line for group in (lying, tall) for line in self._lines(photo.pixels, group)]
 
     def _detect(self, pixels: Colour) -> list[NDArray[np.float32]]:
         """(4, 2) corners of each line as it stands in the photo, from its upper left; longest first."""
         found = self._run(pixels, use_det=True)
         boxes = [np.asarray(box, np.float32) for box in (found.boxes if found.boxes is not None else ())]
-        return sorted(boxes, key=lambda box: -max(_sides(box)))
+        return sorted(boxes, key=lambda box: -max(side_lengths(box)))
 
     def _lines(self, pixels: Colour, boxes: list[NDArray[np.float32]]) -> list[ReadLine]:
         """The lines in the boxes, all as they stand or all upside down, as the first are read better."""
@@ -109,21 +108,20 @@ class TextReader:
 
 def _line(text: str, box: NDArray[np.float32]) -> ReadLine:
     first, last = (box[0] + box[3]) / 2, (box[1] + box[2]) / 2
-    length, height = _sides(box)
+    length, height = side_lengths(box)
     inset = (last - first) * min(_INSET * height / max(length, 1.0), 0.4)
     start, end = first + inset, last - inset
     return ReadLine(normalise(text), (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
 
 
-def _sides(box: NDArray[np.float32]) -> tuple[float, float]:
-    """How long a box is along its first side and along its second: means of opposite sides, in pixels."""
-    sides = [float(np.linalg.norm(box[(k + 1) % 4] - box[k])) for k in range(4)]
-    return (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
+def _stands(box: NDArray[np.float32]) -> bool:
+    across, down = side_lengths(box)
+    return down > 1.5 * across
 
 
 def _cut(pixels: Colour, box: NDArray[np.float32]) -> Colour:
     """The line within the box, (48, W, 3)."""
-    length, height = _sides(box)
+    length, height = side_lengths(box)
     width = int(np.clip(round(_HEIGHT * length / max(height, 1.0)), _HEIGHT // 2, _LONGEST))
     corners = np.array([[0, 0], [width, 0], [width, _HEIGHT], [0, _HEIGHT]], np.float32)
     matrix = cv2.getPerspectiveTransform(box, corners)

@@ -83,7 +83,7 @@ def test_a_page_beside_and_one_that_prints_the_same_are_unclear(tmp_path: Path) 
         library.add(tmp_path / "books")
         book = library.books()[0]
         truth = TruthPhoto(tmp_path / "a.jpg", "flat", "drawn", frozenset({2}))
-        compares = SamePage(books_by_ending([book.path], None))
-        unclear = Unclear(library.catalog, compares, {truth.photo: 3})
+        locate = books_by_ending([book.path], None)
+        unclear = Unclear(library.catalog, SamePage(locate), locate, {truth.photo: 3})
         found = [unclear(Scored(truth, str(book.path), page, 1.0)) for page in (3, 4, 5, 6)]
     assert found == [True, False, True, False]

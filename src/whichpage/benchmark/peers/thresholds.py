@@ -86,13 +86,18 @@ def threshold(
 class Unclear:
     """Whether a photo may show a page that is not its true one: one beside it, or one that prints the same.
 
+    locate: where the book is that a truth file names.
     beside: of each photo the number of the page of the same book that lies beside the true one.
     """
 
-    def __init__(self, catalog: Catalog, same: SamePage, beside: Mapping[Path, int]) -> None:
-        self._catalog, self._same, self._beside = catalog, same, beside
-        # By all names: a copy of a book is kept under the first of them.
-        self._files = list(catalog.known())
+    def __init__(
+        self,
+        catalog: Catalog,
+        same: SamePage,
+        locate: Callable[[str], Path | None],
+        beside: Mapping[Path, int],
+    ) -> None:
+        self._catalog, self._same, self._locate, self._beside = catalog, same, locate, beside
         self._printed = set(catalog.codes()[0].tolist())  # all pages but blank ones
 
     def __call__(self, one: Scored) -> bool:
@@ -100,8 +105,9 @@ class Unclear:
         if beside is not None and self._same(one.source, one.page, one.truth.pdf, beside):
             return True
         (true,) = one.truth.pages
-        books = [file for file in self._files if file.as_posix().endswith(one.truth.pdf)]
-        pages = [self._page_id(books[0], true), self._page_id(Path(one.source), one.page)]
+        book = self._locate(one.truth.pdf)
+        assert book is not None, "the peer was asked over pages of this library"
+        pages = [self._page_id(book, true), self._page_id(Path(one.source), one.page)]
         if not self._printed.issuperset(pages):
             return False
         thumbnails = self._catalog.encoded_thumbnails(pages)
@@ -133,8 +139,10 @@ def main() -> None:
     truths = [truth for truth in read_truths(arguments.truths) if not truth.absent]
     report = json.loads(arguments.report.read_text(encoding="utf-8"))
     with Catalog.open(arguments.library) as catalog:
-        same = SamePage(books_by_ending(list(catalog.known()), None))
-        unclear = Unclear(catalog, same, _pages_beside(arguments.truths))
+        # By all names: a copy of a book is kept under the first of them.
+        locate = books_by_ending(catalog.known())
+        same = SamePage(locate)
+        unclear = Unclear(catalog, same, locate, _pages_beside(arguments.truths))
         for name, peer in report["data"]["peers"].items():
             answers = {answer["photo"]: answer for answer in peer["answers"]}
             right, wrong = scored(truths, answers, same=same)

@@ -115,6 +115,9 @@ class Blind(PageFinder):
     def find(self, photo: Photo, *, most: int = 3, looks: int = 2) -> list[PageView]:
         return []
 
+    def look_again(self, photo: Photo, views: list[PageView]) -> list[PageView]:
+        return []
+
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
@@ -337,8 +340,45 @@ def test_sure_match_spares_the_other_candidates(
         assert verified(ask(Finder(encoder, page_finder, index, shelf, options), photo)) == [3]
         return shelf.asked
 
-    assert asked(FindOptions(first=4, sure=0.9)) == 4
-    assert asked(FindOptions(first=4, sure=2.0)) == PAGES
+    never = 9.0  # further than any two codes are apart
+    assert asked(FindOptions(lead=never, first=4, sure=0.9)) == 4
+    assert asked(FindOptions(lead=never, first=4, sure=2.0)) == PAGES
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_page_far_ahead_is_looked_at_alone(turn: int, finder: Finder, shelf: Shelf) -> None:
+    """Whichever way the photo lies, though a few pages may be looked at the wrong way up before."""
+    photo = np.ascontiguousarray(np.rot90(photo_of([(shelf.drawn[2], CORNERS)]), turn))
+    shelf.asked = 0
+    assert verified(ask(finder, photo)) == [3]
+    assert shelf.asked == 1 or (turn and shelf.asked <= FindOptions().few + 1)
+
+
+def test_pages_alike_are_compared_on_the_photo(encoder: Encoder, page_finder: PageFinder) -> None:
+    """An edition in which a few lines are others, whose code is as good as the same: both are looked at."""
+    pages = [text_page(seed) for seed in range(1, 10)]
+    later = pages[3].copy()
+    later[300:400] = pages[7][300:400]
+    shelf = Shelf([*pages, later])
+    index = FlatIndex(np.arange(ID + 1, ID + 11, dtype=np.int64), encoder.encode(shelf.drawn).bits)
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions())
+    for shown, other in ((4, 10), (10, 4)):
+        shelf.asked = 0
+        answer = ask(finder, photo_of([(shelf.drawn[shown - 1], CORNERS)], curl=0.02))
+        assert shelf.asked == 2
+        assert answer.matches[0].page == shown
+        assert other in [match.page for match in answer.matches]
+
+
+def test_page_far_ahead_that_does_not_fit_is_no_answer(
+    encoder: Encoder, page_finder: PageFinder, shelf: Shelf
+) -> None:
+    """The library's codes are another's: the page that they propose is looked at, and then all others."""
+    codes = encoder.encode(shelf.drawn).bits.copy()
+    codes[[2, 4]] = codes[[4, 2]]
+    index = FlatIndex(np.arange(ID + 1, ID + 1 + PAGES, dtype=np.int64), codes)
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions(lead=0.0))
+    assert verified(ask(finder, photo_of([(shelf.drawn[2], CORNERS)]))) == [3]
 
 
 def test_empty_library_finds_nothing(encoder: Encoder, page_finder: PageFinder) -> None:

@@ -23,6 +23,12 @@ def test_page_in_full_sight_is_tried_at_its_four_turns() -> None:
             np.testing.assert_array_equal(quad[corner], CORNERS[(corner + turn) % 4])
 
 
+@pytest.mark.parametrize("corner", range(4))
+def test_upright_page_is_tried_first(corner: int) -> None:
+    quads = hypotheses.near(PageView(np.roll(CORNERS, corner, axis=0), 0.9))
+    np.testing.assert_array_equal(quads[0], CORNERS)
+
+
 def test_unseen_side_slides_along_the_sides_beside_it() -> None:
     quads = hypotheses.near(PageView(CORNERS, 0.9, (True, True, False, True)))
     lengths = []

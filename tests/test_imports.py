@@ -16,7 +16,7 @@ ROOT = Path(whichpage.__file__).parent
 # A module imports from lower floors only. A new module needs its place here.
 FLOORS = (
     ("__init__", "types", "errors", "printed"),
-    ("files", "database", "encoder", "answers", "viewer", "settings", "lazy", "textlayer"),
+    ("files", "database", "encoder", "answers", "viewer", "settings", "lazy", "textlayer", "blocks"),
     ("sources", "photo", "index", "catalog"),
     ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading"),
     ("worker", "textmatch"),

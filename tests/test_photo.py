@@ -7,12 +7,13 @@ import struct
 import time
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from whichpage import photo as photos
 from whichpage.errors import PhotoError, PhotoTooLarge
@@ -280,14 +281,14 @@ def test_file_of_too_many_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_twelve_megapixel_jpeg_is_decoded_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
     """JPEG skips what is not needed: at 3024 pixels of long side a half is the smallest that will do."""
     asked: list[tuple[int, int]] = []
-    load = Image.Image.convert
+    turn = ImageOps.exif_transpose
 
-    def convert(self: Image.Image, *arguments: object, **options: object) -> Image.Image:
-        asked.append(self.size)
-        return load(self, *arguments, **options)  # type: ignore[arg-type]
+    def note(image: Image.Image, *, in_place: Literal[True]) -> None:
+        asked.append(image.size)
+        turn(image, in_place=in_place)
 
     data = encoded(quarters(4032, 3024), "JPEG")
-    monkeypatch.setattr(Image.Image, "convert", convert)
+    monkeypatch.setattr(ImageOps, "exif_transpose", note)
     photo = decode(data)
     assert asked == [(1512, 2016)]
     assert photo.pixels.shape == (1600, 1200, 3)

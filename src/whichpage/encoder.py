@@ -85,6 +85,8 @@ def open_session(path: Path, *, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Its threads would go on spinning on cores that the next stage needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not path.is_file():
         raise ModelError(f"There is no model file {path}.")
     try:

@@ -37,6 +37,7 @@ from whichpage.types import (
     Match,
     Page,
     PageCodes,
+    PageView,
     Quad,
     Status,
 )
@@ -76,7 +77,9 @@ class FindOptions:
     """How far finding looks.
 
     candidates: pages retrieval proposes for a page view.
-    first: how many of them are looked at before a sure match may end the search.
+    lead: how much further off than the nearest a code must be for its page to be no rival.
+    few: if the nearest and its rivals are no more than this, they are looked at by themselves first.
+    first: how many are looked at otherwise before a sure match may end the search.
     finely: how many of those looked at are aligned finely, and again of all of them.
     again: how many of those are aligned once more from where they were found, if it is not clear yet.
     sure: confidence that ends the search.
@@ -86,6 +89,8 @@ class FindOptions:
     """
 
     candidates: int = 100
+    lead: float = 0.04
+    few: int = 4
     first: int = 12
     finely: int = 5
     again: int = 2
@@ -133,10 +138,6 @@ class _Coarse:
     sheet: verify.Sheet
 
 
-def _align_finely(coarse: _Coarse) -> verify.Alignment:
-    return verify.align(coarse.sheet, coarse.page, coarse.score, coarse.warp)
-
-
 class Finder:
     """Answers photos from one library: holds the models and the index, keeps nothing of the photos."""
 
@@ -159,6 +160,7 @@ class Finder:
         self._options = options
         # OpenCV and NumPy let go of the interpreter while they compute, so threads use all cores.
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="whichpage")
+        _keep_memory()
 
     def find(self, source: Path | str | bytes | Grey | Colour, *, name: str, top: int) -> Answer:
         """The pages that a photo shows.
@@ -192,9 +194,12 @@ class Finder:
     def align(self, photo: photos.Photo, watch: Stopwatch | None = None) -> list[Aligned]:
         """All pages that were laid over the photo's page views, however badly they fit."""
         watch = watch or Stopwatch()
-        views = self.page_finder.find(photo)
+        views = self.page_finder.find(photo, looks=1)
         watch.lap("finder")
-        aligned: list[Aligned] = []
+        if aligned := self._at_first_glance(photo, views, watch):
+            return aligned
+        views = self.page_finder.look_again(photo, views)
+        watch.lap("finder")
         # What a first glance has left to be looked at.
         later: list[Iterator[list[Aligned]]] = []
 
@@ -209,7 +214,7 @@ class Finder:
 
         for number, view in enumerate(views):
             # A sliver of the next page is worth a look only if there is no answer yet.
-            if not number or none_accepted() or hypotheses.visible_share(view, photo) > self._options.sliver:
+            if none_accepted() or self._is_worth_a_look(view, number, photo):
                 looks = lay(hypotheses.near(view), number)
                 aligned.extend(next(looks))
                 later.append(looks)
@@ -226,6 +231,27 @@ class Finder:
         if none_accepted():
             # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
             aligned.extend(chain.from_iterable(lay(hypotheses.frame(photo), len(views) + 2)))
+        return aligned
+
+    def _is_worth_a_look(self, view: PageView, number: int, photo: photos.Photo) -> bool:
+        return not number or hypotheses.visible_share(view, photo) > self._options.sliver
+
+    def _at_first_glance(
+        self, photo: photos.Photo, views: Sequence[PageView], watch: Stopwatch
+    ) -> list[Aligned]:
+        """The pages that the photo shows, each where it most likely lies; nothing unless all are found so.
+
+        Most photos show whole pages the right way up: they need no more than this.
+        """
+        aligned: list[Aligned] = []
+        for number, view in enumerate(views):
+            if self._is_worth_a_look(view, number, photo):
+                place = hypotheses.near(view)[:1]
+                found = self._glimpse(photo, place, self._retrieve(photo, place, watch), view=number)
+                watch.lap("verify")
+                if not found:
+                    return []
+                aligned += found
         return aligned
 
     def propose(self, photo: photos.Photo) -> list[list[int]]:
@@ -248,9 +274,31 @@ class Finder:
         Yields twice, unless the first few candidates are enough: those, then what the others add.
         """
         candidates = self._retrieve(photo, quads, watch)
+        ahead = self._glimpse(photo, quads, candidates, view=view)
+        watch.lap("verify")
+        if ahead:
+            yield ahead
+            return
         for aligned in self._verify(photo, quads, candidates, view=view):
             watch.lap("verify")
             yield aligned
+
+    def _glimpse(
+        self, photo: photos.Photo, quads: list[Quad], candidates: list[Candidate], *, view: int
+    ) -> list[Aligned]:
+        """The few candidates far ahead of the others, laid over the photo; nothing unless one is sure.
+
+        Pages that look alike have codes that are alike: they are compared on the photo, not by their codes.
+        """
+        most, lead = self._options.few, self._options.lead
+        ahead = [one for one in candidates[: most + 1] if one.distance < candidates[0].distance + lead]
+        if not 0 < len(ahead) <= most:
+            return []
+        aligned = next(self._verify(photo, quads, ahead, view=view))
+        return aligned if self._any_sure(aligned) else []
+
+    def _any_sure(self, aligned: Sequence[Aligned]) -> bool:
+        return any(one.confidence >= self._options.sure for one in aligned)
 
     def _retrieve(self, photo: photos.Photo, quads: list[Quad], watch: Stopwatch) -> list[Candidate]:
         """The pages whose codes are nearest to those of any of these places."""
@@ -285,8 +333,7 @@ class Finder:
                 return None
             on = verify.sheet(photo, placed.quad, landscape=page.landscape)
             alignment = verify.align(on, page, *verify.align_coarse(on, page))
-            if verify.worth_another_look(alignment):
-                alignment = verify.realign(photo, page, alignment)
+            alignment = verify.realign(photo, page, alignment)
             if verify.confidence(alignment) < _TRUSTED:
                 alignment = replace(alignment, quad=placed.quad)
             sure = verify.confidence(alignment, lines=placed.lines)
@@ -317,16 +364,15 @@ class Finder:
             waiting += self._align_coarsely(photo, quads, chunk, sheets)
             waiting.sort(key=lambda coarse: -coarse.score)
             finely, waiting = waiting[: self._options.finely], waiting[self._options.finely :]
-            fits = self._threads.map(_align_finely, finely)
-            fresh = list(zip(fits, finely, strict=True))
+            fresh = list(zip(self._align_finely(finely), finely, strict=True))
             fresh.sort(key=lambda pair: -pair[0].correlation)
             aligned: list[Aligned] = []
             for place, (alignment, one) in enumerate(fresh):
-                if place < self._options.again and verify.worth_another_look(alignment):
+                if place < self._options.again:
                     alignment = verify.realign(photo, one.page, alignment)
                 aligned.append(Aligned(one.page_id, view, alignment, verify.confidence(alignment)))
             yield aligned
-            if any(one.confidence >= self._options.sure for one in aligned):
+            if self._any_sure(aligned):
                 return
 
     def _align_coarsely(
@@ -350,6 +396,18 @@ class Finder:
 
         return list(self._threads.map(align, candidates, pages))
 
+    def _align_finely(self, found: Sequence[_Coarse]) -> list[verify.Alignment]:
+        """One by itself uses all cores; of several, each has one.
+
+        No task of the pool waits for another one: that could jam.
+        """
+        if len(found) == 1:
+            [one] = found
+            return [verify.align(one.sheet, one.page, one.score, one.warp, threads=self._threads)]
+        return list(
+            self._threads.map(lambda one: verify.align(one.sheet, one.page, one.score, one.warp), found)
+        )
+
     def _matches(self, photo: photos.Photo, aligned: list[Aligned], *, top: int) -> list[Match]:
         best: dict[int, Aligned] = {}
         for one in aligned:
@@ -371,6 +429,15 @@ class Finder:
             matches.append(Match(page.source, page.number, verified, one.confidence, quad))
         matches.sort(key=lambda match: (not match.verified, -match.confidence))
         return matches[: max(top, sum(match.verified for match in matches))]
+
+
+def _keep_memory() -> None:
+    """Has the C library keep freed memory for the next photo.
+
+    Fresh memory, which the kernel must clear first, took more time than decoding a photo. glibc keeps twice
+    the largest block that it has seen freed, up to 32 MiB of it (mallopt(3), M_MMAP_THRESHOLD): here it is.
+    """
+    np.empty(31 << 20, np.uint8)
 
 
 def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:

@@ -53,7 +53,8 @@ class PageFinder:
             looks: how often to look at each page again.
         """
         height, width = photo.pixels.shape[:2]
-        small = cv2.resize(photo.pixels, (self._side, self._side), interpolation=cv2.INTER_AREA)
+        enough = photo.half if min(photo.half.shape[:2]) >= self._side else photo.pixels
+        small = cv2.resize(enough, (self._side, self._side), interpolation=cv2.INTER_AREA)
         logits, corners, _ = self._run([np.asarray(small, np.uint8)])
         views = [
             PageView((view.quad * [width, height] - 0.5).astype(np.float32), view.score)
@@ -62,6 +63,10 @@ class PageFinder:
         for _ in range(looks):
             views = self._look_again(photo, views)
         return _without_repeats(views)
+
+    def look_again(self, photo: Photo, views: list[PageView]) -> list[PageView]:
+        """The same pages after one more look at each, as `find` takes them."""
+        return _without_repeats(self._look_again(photo, views))
 
     def _run(self, images: list[Colour]) -> list[NDArray[np.float32]]:
         batch = np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
@@ -248,12 +253,14 @@ def _vote_distances(
     votes: NDArray[np.float32], references: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Mean corner distance of N votes to M references at the best of four corner orders, and that order."""
-    # Each corner's distance to each corner once: (N, 4, M, 4).
-    between = np.hypot(
-        *(votes[:, :, None, None, axis] - references[None, None, :, :, axis] for axis in (0, 1))
-    )
+    vote, reference = votes.transpose(1, 2, 0)[..., None], references.transpose(1, 2, 0)[:, :, None]
+
+    def between(corner: int, other: int) -> NDArray[np.float32]:
+        x, y = vote[corner] - reference[other]
+        return np.asarray(np.sqrt(x * x + y * y), np.float32)  # several times faster than `np.hypot`
+
     distance = np.stack(
-        [sum(between[:, (corner + k) % 4, :, corner] for corner in range(4)) / 4 for k in range(4)], axis=2
+        [sum(between((corner + k) % 4, corner) for corner in range(4)) / 4 for k in range(4)], axis=2
     )
     return distance.min(2), distance.argmin(2)
 

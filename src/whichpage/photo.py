@@ -133,7 +133,7 @@ def _from_image(image: Image.Image, name: str) -> Photo:
     if spare > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
         # Before anything else is done to it, or a large photo stands in memory several times over.
         image = image.reduce(spare)
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if (image.width > image.height) != (width > height):
         width, height = height, width
     if image.mode.startswith("I") or image.mode == "F":
@@ -143,7 +143,9 @@ def _from_image(image: Image.Image, name: str) -> Photo:
         opaque = image.convert("RGBA")
         image = Image.new("RGB", opaque.size, "white")
         image.paste(opaque, mask=opaque.getchannel("A"))
-    return Photo(_working(np.asarray(image.convert("RGB"))), width, height)
+    # Converting copies even where there is nothing to convert, and fresh memory is slow.
+    colour = image if image.mode == "RGB" else image.convert("RGB")
+    return Photo(_working(np.asarray(colour)), width, height)
 
 
 def _from_pixels(pixels: NDArray[np.uint8]) -> Photo:

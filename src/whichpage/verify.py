@@ -10,6 +10,7 @@ how well the blocks correlate where that one warp puts them.
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import astuple, dataclass
 from functools import cached_property, lru_cache
 
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from whichpage.blocks import Blocks, best_near, peaks
 from whichpage.errors import LibraryError
 from whichpage.photo import Photo, rectify
 from whichpage.types import Grey, Quad
@@ -227,21 +229,24 @@ class Warp:
     def dense(self, scale: int) -> NDArray[np.float32]:
         """(H/scale, W/scale, 2) float32: for each page pixel of a level, the sheet pixel of that level."""
         h, w = self._size[0] // scale, self._size[1] // scale
+        # Nodes are 8 pixels apart, one of them beyond each edge; between them the warp is as good as linear.
         step = 8
-        ys, xs = np.mgrid[0 : h + step : step, 0 : w + step : step].astype(np.float64)
-        points = (np.stack([xs, ys], -1).reshape(-1, 2) + 0.5) * scale - 0.5
-        nodes = ((self(points) + 0.5) / scale - 0.5).reshape(*xs.shape, 2).astype(np.float32)
-        # Nodes are 8 pixels apart; between them the warp is as good as linear.
-        rows = (np.arange(h, dtype=np.float32) / step)[:, None].repeat(w, 1)
-        columns = (np.arange(w, dtype=np.float32) / step)[None].repeat(h, 0)
-        return np.asarray(cv2.remap(nodes, columns, rows, cv2.INTER_LINEAR), np.float32)
+        ys = (np.arange(-1, h // step + 1) + 0.5) * step
+        xs = (np.arange(-1, w // step + 1) + 0.5) * step
+        points = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2) * scale - 0.5
+        nodes = ((self(points) + 0.5) / scale - 0.5).reshape(len(ys), len(xs), 2).astype(np.float32)
+        size = (len(xs) * step, len(ys) * step)
+        grown = cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(grown[step : step + h, step : step + w], np.float32)
 
 
 def basis(points: NDArray[np.float64], *, size: tuple[int, int], degree: int) -> NDArray[np.float64]:
     """(N, 2) points -> (N, K) monomials x^i y^j, i + j <= degree, x and y scaled to [-1, 1] on the page."""
-    x = points[:, 0] / size[1] * 2 - 1
-    y = points[:, 1] / size[0] * 2 - 1
-    return np.stack([x**i * y**j for i in range(degree + 1) for j in range(degree + 1 - i)], -1)
+    x, y = [np.ones(len(points))], [np.ones(len(points))]
+    for _ in range(degree):  # many times faster than powers
+        x.append(x[-1] * (points[:, 0] / size[1] * 2 - 1))
+        y.append(y[-1] * (points[:, 1] / size[0] * 2 - 1))
+    return np.stack([x[i] * y[j] for i in range(degree + 1) for j in range(degree + 1 - i)], -1)
 
 
 def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
@@ -249,19 +254,22 @@ def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
     h, w = page.size
     margin = MARGIN if h >= w else MARGIN[::-1]
     level = _COARSE if h >= w else _COARSE.lying()
-    blocks = _blocks(page.quarter, level)
-    weights = _weights(page.quarter, on.seen, blocks, offset=(margin[0] // 4, margin[1] // 4))
-    maps = [_correlate(on.quarter, page.quarter, block, level.reach) for block in blocks]
+    blocks = Blocks(page.quarter.shape, level.grid)
+    seen = blocks.shares(on.seen, scale=1, offset=(margin[0] // 4, margin[1] // 4))
+    weights = blocks.print_strength(page.quarter) * seen
+    maps = blocks.correlate(on.quarter, page.quarter, level.reach)
     # Blocks may disagree by two pixels (scale, turn, curl) and still vote for the same shift.
     votes = sum(weight * cv2.dilate(m, np.ones((5, 5))) for weight, m in zip(weights, maps, strict=True))
-    start = np.unravel_index(int(np.argmax(votes)), maps[0].shape)
-    shifts, peaks = _peaks(maps, level.reach, around=(int(start[0]), int(start[1])), radius=3)
+    row, column = np.unravel_index(int(np.argmax(votes)), maps.shape[1:])
+    shifts, heights = peaks(maps, around=(int(row), int(column)), radius=3)
     warp = Warp((h, w), margin)
-    return _mean(peaks, weights), warp.then(_fit(blocks, shifts, peaks * weights, level, (h, w)))
+    return _mean(heights, weights), warp.then(_fit(blocks, shifts, heights * weights, level, (h, w)))
 
 
-def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
-    """The finer levels, from the coarse level's warp on."""
+def align(
+    on: Sheet, page: Thumbnail, coarse: float, warp: Warp, *, threads: Executor | None = None
+) -> Alignment:
+    """The finer levels, from the coarse level's warp on; `threads` share the work, if there are any."""
     h, w = page.size
     for level in _FINER:
         level = level.lying() if h < w else level
@@ -280,19 +288,19 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
         visible = np.asarray(
             cv2.remap(on.seen, quarter[..., 0], quarter[..., 1], cv2.INTER_LINEAR), np.float32
         )
-        blocks = _blocks(picture, level)
-        weights = _weights(picture, visible, blocks, offset=(0, 0), scale=4 // level.scale)
-        maps = [_correlate(moved, picture, block, level.reach) for block in blocks]
-        shifts, peaks = _peaks(maps, level.reach)
-        say = np.maximum(peaks, 0) ** 2 * weights
+        blocks = Blocks(picture.shape, level.grid)
+        seen = blocks.shares(visible, scale=4 // level.scale)
+        weights = blocks.print_strength(picture) * seen
+        maps = blocks.correlate(moved, picture, level.reach, threads=threads)
+        shifts, heights = peaks(maps)
+        say = np.maximum(heights, 0) ** 2 * weights
         if level.degree:
             displacement: Polynomial | Membrane = _fit(blocks, shifts, say, level, (h, w))
         else:
             displacement = _stretch(shifts, say, level, (h, w))
         warp = warp.then(displacement)
-    centres = np.array([[x + bw / 2 - 0.5, y + bh / 2 - 0.5] for y, x, bh, bw in blocks])
-    fitted = displacement(centres)
-    values = np.array([_value(m, shift, level.reach) for m, shift in zip(maps, fitted, strict=True)])
+    fitted = displacement(blocks.middles - 0.5)
+    values = best_near(maps, fitted)
     total = float(weights.sum())
     off = np.linalg.norm(shifts - fitted, axis=1)[weights > 0.3]
     corners = warp(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64) - 0.5)
@@ -301,7 +309,7 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
         correlation=_mean(values, weights),
         agreeing=float((weights * (values > 0.35)).sum() / max(total, 1e-6)),
         textured=total,
-        covered=_covered(moved, level.reach, blocks, weights, _shares(visible, blocks, scale=4)),
+        covered=_covered(moved, level.reach, blocks, weights, seen),
         scatter=float(np.median(off)) if len(off) else 9.0,
         quad=cv2.perspectiveTransform(corners[None].astype(np.float32), on.to_photo)[0].astype(np.float32),
     )
@@ -309,16 +317,20 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
 
 def worth_another_look(alignment: Alignment) -> bool:
     """Whether an alignment is neither clearly right nor clearly wrong: the page view may have been off."""
-    return 0.12 < alignment.correlation < 0.6 and alignment.textured > 2
+    return 0.12 < alignment.correlation < 0.7 and alignment.textured > 2
 
 
-def realign(photo: Photo, page: Thumbnail, found: Alignment) -> Alignment:
-    """Aligns once more, from where the page was found; the better of both."""
-    if not cv2.isContourConvex(found.quad):
-        return found
-    on = sheet(photo, found.quad, landscape=page.landscape)
-    again = align(on, page, *align_coarse(on, page))
-    return again if again.correlation > found.correlation else found
+def realign(photo: Photo, page: Thumbnail, found: Alignment, *, most: int = 2) -> Alignment:
+    """Aligns again from where the page was found, while it gets better, `most` times; the best of all."""
+    for _ in range(most):
+        if not worth_another_look(found) or not cv2.isContourConvex(found.quad):
+            break
+        on = sheet(photo, found.quad, landscape=page.landscape)
+        again = align(on, page, *align_coarse(on, page))
+        if again.correlation <= found.correlation:
+            break
+        found = again
+    return found
 
 
 @dataclass(frozen=True)
@@ -334,7 +346,7 @@ class Calibration:
 
 
 CALIBRATION = Calibration(
-    bias=-8.274, correlation=0.0, agreeing=0.948, evidence=8.129, tightness=8.353, covered=1.718
+    bias=-8.306, correlation=0.0, agreeing=1.169, evidence=7.240, tightness=8.394, covered=1.787
 )
 
 
@@ -360,7 +372,7 @@ class TextCalibration:
     lines: float
 
 
-TEXT_CALIBRATION = TextCalibration(bias=0.659, alignment=0.822, lines=2.272)
+TEXT_CALIBRATION = TextCalibration(bias=0.615, alignment=0.904, lines=2.565)
 
 
 def confidence(
@@ -382,51 +394,12 @@ def confidence(
     return float(1 / (1 + np.exp(-logit)))
 
 
-_Block = tuple[int, int, int, int]  # top, left, height, width
-
-
-def _blocks(page: NDArray[np.float32], level: _Level) -> list[_Block]:
-    height, width = page.shape[0] // level.grid[0], page.shape[1] // level.grid[1]
-    return [
-        (r * height, c * width, height, width) for r in range(level.grid[0]) for c in range(level.grid[1])
-    ]
-
-
-def _weights(
-    page: NDArray[np.float32],
-    seen: NDArray[np.float32],
-    blocks: list[_Block],
-    *,
-    offset: tuple[int, int],
-    scale: int = 1,
-) -> NDArray[np.float64]:
-    """How much each block has to say, 0 to 1: its print's strength times the share of it the photo saw."""
-    return _print_strength(page, blocks) * _shares(seen, blocks, scale=scale, offset=offset)
-
-
-def _print_strength(image: NDArray[np.float32], blocks: list[_Block]) -> NDArray[np.float64]:
-    deviations = np.array([image[y : y + h, x : x + w].std() for y, x, h, w in blocks], np.float64)
-    return np.clip((deviations - 0.15) / 0.35, 0, 1)
-
-
-def _shares(
-    seen: NDArray[np.float32], blocks: list[_Block], *, scale: int, offset: tuple[int, int] = (0, 0)
-) -> NDArray[np.float64]:
-    """The share of each block that the photo saw; `seen` is `scale` times coarser than the blocks."""
-    shares = []
-    for y, x, h, w in blocks:
-        top, left = y // scale + offset[0], x // scale + offset[1]
-        view = seen[top : top + max(1, h // scale), left : left + max(1, w // scale)]
-        shares.append(float(view.mean()) if view.size else 0.0)
-    return np.array(shares)
-
-
 def _covered(
     moved: NDArray[np.float32],
     reach: tuple[int, int],
-    blocks: list[_Block],
+    blocks: Blocks,
     weights: NDArray[np.float64],
-    shares: NDArray[np.float64],
+    seen: NDArray[np.float64],
 ) -> float:
     """How much of the print in the photo lies in blocks where the page has print as well.
 
@@ -434,43 +407,12 @@ def _covered(
     """
     # Smoothed a little, or sensor noise on bare paper would pass for print.
     inside = cv2.blur(moved[reach[0] : -reach[0], reach[1] : -reach[1]], (3, 3))
-    in_photo = _print_strength(np.asarray(inside, np.float32), blocks) * shares
+    in_photo = blocks.print_strength(np.asarray(inside, np.float32)) * seen
     return float(np.minimum(in_photo, weights).sum() / max(float(in_photo.sum()), 1e-6))
 
 
-def _correlate(
-    image: NDArray[np.float32], page: NDArray[np.float32], block: _Block, reach: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Normalised cross-correlation of a block with the image, which has a margin: (2 ry + 1, 2 rx + 1)."""
-    y, x, h, w = block
-    field = image[y : y + h + 2 * reach[0], x : x + w + 2 * reach[1]]
-    result = cv2.matchTemplate(field, page[y : y + h, x : x + w], cv2.TM_CCOEFF_NORMED)
-    # Where either side has no variance the correlation is undefined; OpenCV says inf, nan or 1 there.
-    return np.asarray(np.where(np.isfinite(result) & (np.abs(result) < 0.9999), result, 0), np.float32)
-
-
-def _peaks(
-    maps: list[NDArray[np.float32]],
-    reach: tuple[int, int],
-    *,
-    around: tuple[int, int] | None = None,
-    radius: int = 0,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Each map's best shift (N, 2) as (x, y), and its correlation (N,)."""
-    shifts, peaks = [], []
-    for m in maps:
-        top = left = 0
-        if around is not None:
-            top, left = max(0, around[0] - radius), max(0, around[1] - radius)
-            m = m[top : around[0] + radius + 1, left : around[1] + radius + 1]
-        row, column = np.unravel_index(int(np.argmax(m)), m.shape)
-        shifts.append((column + left - reach[1], row + top - reach[0]))
-        peaks.append(m[row, column])
-    return np.array(shifts, np.float64), np.array(peaks, np.float64)
-
-
 def _fit(
-    blocks: list[_Block],
+    blocks: Blocks,
     shifts: NDArray[np.float64],
     weights: NDArray[np.float64],
     level: _Level,
@@ -483,8 +425,7 @@ def _fit(
     Blocks that stray from the fit lose their say (Geman-McClure weights); high powers are held back by
     a ridge, so that pages with little print are not bent at will.
     """
-    centres = np.array([[x + w / 2, y + h / 2] for y, x, h, w in blocks]) * level.scale
-    design = basis(centres, size=size, degree=level.degree)
+    design = basis(blocks.middles * level.scale, size=size, degree=level.degree)
     target = shifts * level.scale
     powers = np.array([i + j for i in range(level.degree + 1) for j in range(level.degree + 1 - i)])
     ridge = np.diag(np.array([1e-3, 0.05, 0.2, 0.4])[powers])
@@ -539,13 +480,6 @@ def _tension(rows: int, columns: int) -> NDArray[np.float64]:
     ):
         np.add.at(laplacian, (one, other), value)
     return laplacian
-
-
-def _value(m: NDArray[np.float32], shift: NDArray[np.float64], reach: tuple[int, int]) -> float:
-    """The best correlation within a pixel of a shift (x, y)."""
-    row = int(np.clip(round(shift[1]) + reach[0], 0, m.shape[0] - 1))
-    column = int(np.clip(round(shift[0]) + reach[1], 0, m.shape[1] - 1))
-    return float(m[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].max())
 
 
 def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 
@@ -57,15 +55,6 @@ def test_correlation_is_that_of_the_block_with_the_image(page: np.ndarray) -> No
     for number, (y, x) in enumerate(CORNERS):
         block, field = page[y : y + 24, x : x + 20], image[y + 7 : y + 31, x + 3 : x + 23]
         assert maps[number, 7, 3] == pytest.approx(np.corrcoef(block.ravel(), field.ravel())[0, 1], abs=1e-4)
-
-
-def test_threads_find_the_same(page: np.ndarray) -> None:
-    image = np.pad(page, ((5, 5), (4, 4)))
-    alone = Blocks(SHAPE, GRID).correlate(image, page, (5, 4))
-    with ThreadPoolExecutor(2) as threads:
-        np.testing.assert_array_equal(
-            Blocks(SHAPE, GRID).correlate(image, page, (5, 4), threads=threads), alone
-        )
 
 
 def test_bare_paper_correlates_with_nothing() -> None:

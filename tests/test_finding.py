@@ -20,7 +20,7 @@ from whichpage.errors import PhotoError
 from whichpage.finding import Finder, FindOptions
 from whichpage.index import FlatIndex
 from whichpage.pagefinder import PageFinder
-from whichpage.photo import Photo
+from whichpage.photo import Photo, decode
 from whichpage.printed import PrintedLine
 from whichpage.reading import ReadLine
 from whichpage.types import Answer, Colour, Grey, Page, PageView
@@ -340,22 +340,23 @@ def test_sure_match_spares_the_other_candidates(
         assert verified(ask(Finder(encoder, page_finder, index, shelf, options), photo)) == [3]
         return shelf.asked
 
-    never = 9.0  # further than any two codes are apart
-    assert asked(FindOptions(lead=never, first=4, sure=0.9)) == 4
-    assert asked(FindOptions(lead=never, first=4, sure=2.0)) == PAGES
+    glance = FindOptions().glance
+    assert asked(FindOptions(first=7, few=0, sure=0.9)) == 7 + glance
+    assert asked(FindOptions(first=7, few=0, sure=2.0)) == PAGES + glance
+    assert asked(FindOptions(first=7, certain=2.0, sure=0.9)) == 7 + glance
 
 
-@pytest.mark.parametrize("turn", range(4))
-def test_page_far_ahead_is_looked_at_alone(turn: int, finder: Finder, shelf: Shelf) -> None:
-    """Whichever way the photo lies, though a few pages may be looked at the wrong way up before."""
-    photo = np.ascontiguousarray(np.rot90(photo_of([(shelf.drawn[2], CORNERS)]), turn))
+def test_photo_the_right_way_up_needs_one_glance(finder: Finder, shelf: Shelf) -> None:
+    upright = photo_of([(shelf.drawn[2], CORNERS)])
     shelf.asked = 0
-    assert verified(ask(finder, photo)) == [3]
-    assert shelf.asked == 1 or (turn and shelf.asked <= FindOptions().few + 1)
+    assert verified(ask(finder, upright)) == [3]
+    assert shelf.asked == FindOptions().glance
+    assert verified(ask(finder, np.ascontiguousarray(upright[::-1, ::-1]))) == [3]
+    assert shelf.asked == 2 * FindOptions().glance + FindOptions().first
 
 
 def test_pages_alike_are_compared_on_the_photo(encoder: Encoder, page_finder: PageFinder) -> None:
-    """An edition in which a few lines are others, whose code is as good as the same: both are looked at."""
+    """An edition in which a few lines are others, whose code is as good as the same: both are aligned."""
     pages = [text_page(seed) for seed in range(1, 10)]
     later = pages[3].copy()
     later[300:400] = pages[7][300:400]
@@ -365,19 +366,37 @@ def test_pages_alike_are_compared_on_the_photo(encoder: Encoder, page_finder: Pa
     for shown, other in ((4, 10), (10, 4)):
         shelf.asked = 0
         answer = ask(finder, photo_of([(shelf.drawn[shown - 1], CORNERS)], curl=0.02))
-        assert shelf.asked == 2
-        assert answer.matches[0].page == shown
-        assert other in [match.page for match in answer.matches]
+        assert shelf.asked == FindOptions().glance
+        assert [match.page for match in answer.matches] == [shown, other]
+
+
+def test_page_that_fits_as_well_is_a_rival_whatever_its_code(
+    encoder: Encoder, page_finder: PageFinder
+) -> None:
+    """The edition's code is another page's, far off: it is aligned all the same."""
+    pages = [text_page(seed) for seed in range(1, 10)]
+    later = pages[3].copy()
+    later[300:400] = pages[7][300:400]
+    shelf = Shelf([*pages, later])
+    codes = encoder.encode(shelf.drawn).bits.copy()
+    finder = Finder(encoder, page_finder, FlatIndex(np.arange(ID + 1, ID + 11), codes), shelf, FindOptions())
+    photo = photo_of([(shelf.drawn[3], CORNERS)], curl=0.02)
+    nearest = [page_id - ID for page_id in finder.propose(decode(photo))[0]]
+    codes[9] = codes[nearest[3] - 1]  # the fourth of ten
+    finder.index = FlatIndex(np.arange(ID + 1, ID + 11), codes)
+    shelf.asked = 0
+    assert [match.page for match in ask(finder, photo).matches] == [4, 10]
+    assert shelf.asked == FindOptions().glance
 
 
 def test_page_far_ahead_that_does_not_fit_is_no_answer(
     encoder: Encoder, page_finder: PageFinder, shelf: Shelf
 ) -> None:
-    """The library's codes are another's: the page that they propose is looked at, and then all others."""
+    """Two pages have each other's codes: the one that is proposed is looked at, and then all others."""
     codes = encoder.encode(shelf.drawn).bits.copy()
     codes[[2, 4]] = codes[[4, 2]]
     index = FlatIndex(np.arange(ID + 1, ID + 1 + PAGES, dtype=np.int64), codes)
-    finder = Finder(encoder, page_finder, index, shelf, FindOptions(lead=0.0))
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions(alike=1.0, lead=0.0))
     assert verified(ask(finder, photo_of([(shelf.drawn[2], CORNERS)]))) == [3]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from typing import Any
 
 import cv2
@@ -54,12 +53,7 @@ class Blocks:
         return np.asarray(_within(cv2.integral(seen), tops, lefts, bottoms, rights) / area, np.float64)
 
     def correlate(
-        self,
-        image: NDArray[np.float32],
-        page: NDArray[np.float32],
-        reach: tuple[int, int],
-        *,
-        threads: Executor | None = None,
+        self, image: NDArray[np.float32], page: NDArray[np.float32], reach: tuple[int, int]
     ) -> NDArray[np.float32]:
         """Normalised cross-correlation of each block of a page with the image around the same place.
 
@@ -67,25 +61,15 @@ class Blocks:
             image: (H + 2 ry, W + 2 rx).
             page: (H, W).
             reach: (ry, rx) how far blocks look, rows and columns.
-            threads: do half of the work, if there are any; OpenCV uses one core here.
 
         Returns:
             (N, 2 ry + 1, 2 rx + 1); the middle is where the block stays where it is.
         """
         high, wide = self.height, self.width
         maps = np.empty((len(self._tops), 2 * reach[0] + 1, 2 * reach[1] + 1), np.float32)
-
-        def fill(part: slice) -> None:
-            places = zip(maps[part], self._tops[part].tolist(), self._lefts[part].tolist(), strict=True)
-            for found, y, x in places:
-                field = image[y : y + high + 2 * reach[0], x : x + wide + 2 * reach[1]]
-                cv2.matchTemplate(field, page[y : y + high, x : x + wide], cv2.TM_CCOEFF_NORMED, found)
-
-        half = len(maps) // 2 if threads else len(maps)
-        other = threads.submit(fill, slice(half, None)) if threads else None
-        fill(slice(half))
-        if other:
-            other.result()
+        for found, y, x in zip(maps, self._tops.tolist(), self._lefts.tolist(), strict=True):
+            field = image[y : y + high + 2 * reach[0], x : x + wide + 2 * reach[1]]
+            cv2.matchTemplate(field, page[y : y + high, x : x + wide], cv2.TM_CCOEFF_NORMED, found)
         # Where either side has no variance the correlation is undefined; OpenCV says inf, nan or 1 there.
         return np.asarray(np.where(np.abs(maps) < 0.9999, maps, 0), np.float32)
 

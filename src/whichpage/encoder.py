@@ -85,8 +85,8 @@ def open_session(path: Path, *, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Its threads would go on spinning on cores that the next stage needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Its threads spin while they wait for work, which is well, but would do so on cores that others need.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if not path.is_file():
         raise ModelError(f"There is no model file {path}.")
     try:

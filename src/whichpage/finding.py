@@ -77,10 +77,13 @@ class FindOptions:
     """How far finding looks.
 
     candidates: pages retrieval proposes for a page view.
-    lead: how much further off than the nearest a code must be for its page to be no rival.
-    few: if the nearest and its rivals are no more than this, they are looked at by themselves first.
-    first: how many are looked at otherwise before a sure match may end the search.
-    finely: how many of those looked at are aligned finely, and again of all of them.
+    glance: how many of them are looked at where the page most likely lies, before other places are tried.
+    first: how many are looked at otherwise before a match may end the search.
+    lead: pages whose codes are further off than the nearest by less than this are rivals.
+    alike: so are pages that at the first level of alignment fit so well, compared with the best.
+    few: rivals that are no more than this are aligned finely before the others.
+    certain: confidence that ends the search when no others were.
+    finely: how many of those looked at are aligned finely otherwise, and again of all of them.
     again: how many of those are aligned once more from where they were found, if it is not clear yet.
     sure: confidence that ends the search.
     accepted: confidence from which a match is answered as verified, and further places are not tried.
@@ -89,9 +92,12 @@ class FindOptions:
     """
 
     candidates: int = 100
-    lead: float = 0.04
-    few: int = 4
+    glance: int = 6
     first: int = 12
+    lead: float = 0.04
+    alike: float = 0.8
+    few: int = 4
+    certain: float = 0.98
     finely: int = 5
     again: int = 2
     sure: float = 0.95
@@ -131,7 +137,7 @@ class Aligned:
 class _Coarse:
     """A candidate page after the first level of alignment."""
 
-    page_id: int
+    candidate: Candidate
     score: float
     warp: verify.Warp
     page: verify.Thumbnail
@@ -247,9 +253,11 @@ class Finder:
         for number, view in enumerate(views):
             if self._is_worth_a_look(view, number, photo):
                 place = hypotheses.near(view)[:1]
-                found = self._glimpse(photo, place, self._retrieve(photo, place, watch), view=number)
+                candidates = self._retrieve(photo, place, watch)[: self._options.glance]
+                rivals, _ = self._rivals(self._align_coarsely(photo, place, candidates, {}))
+                found = self._align_finely(photo, rivals, view=number)
                 watch.lap("verify")
-                if not found:
+                if not _reaches(self._options.certain, found):
                     return []
                 aligned += found
         return aligned
@@ -274,31 +282,9 @@ class Finder:
         Yields twice, unless the first few candidates are enough: those, then what the others add.
         """
         candidates = self._retrieve(photo, quads, watch)
-        ahead = self._glimpse(photo, quads, candidates, view=view)
-        watch.lap("verify")
-        if ahead:
-            yield ahead
-            return
         for aligned in self._verify(photo, quads, candidates, view=view):
             watch.lap("verify")
             yield aligned
-
-    def _glimpse(
-        self, photo: photos.Photo, quads: list[Quad], candidates: list[Candidate], *, view: int
-    ) -> list[Aligned]:
-        """The few candidates far ahead of the others, laid over the photo; nothing unless one is sure.
-
-        Pages that look alike have codes that are alike: they are compared on the photo, not by their codes.
-        """
-        most, lead = self._options.few, self._options.lead
-        ahead = [one for one in candidates[: most + 1] if one.distance < candidates[0].distance + lead]
-        if not 0 < len(ahead) <= most:
-            return []
-        aligned = next(self._verify(photo, quads, ahead, view=view))
-        return aligned if self._any_sure(aligned) else []
-
-    def _any_sure(self, aligned: Sequence[Aligned]) -> bool:
-        return any(one.confidence >= self._options.sure for one in aligned)
 
     def _retrieve(self, photo: photos.Photo, quads: list[Quad], watch: Stopwatch) -> list[Candidate]:
         """The pages whose codes are nearest to those of any of these places."""
@@ -358,22 +344,34 @@ class Finder:
     ) -> Iterator[list[Aligned]]:
         """Aligns candidates with the photo, all of them coarsely and the best of those finely."""
         sheets: dict[tuple[int, bool], verify.Sheet] = {}
-        waiting: list[_Coarse] = []
-        first = self._options.first
-        for chunk in (candidates[:first], candidates[first:]):
-            waiting += self._align_coarsely(photo, quads, chunk, sheets)
-            waiting.sort(key=lambda coarse: -coarse.score)
-            finely, waiting = waiting[: self._options.finely], waiting[self._options.finely :]
-            fresh = list(zip(self._align_finely(finely), finely, strict=True))
-            fresh.sort(key=lambda pair: -pair[0].correlation)
-            aligned: list[Aligned] = []
-            for place, (alignment, one) in enumerate(fresh):
-                if place < self._options.again:
-                    alignment = verify.realign(photo, one.page, alignment)
-                aligned.append(Aligned(one.page_id, view, alignment, verify.confidence(alignment)))
+        first, finely = self._options.first, self._options.finely
+        rivals, waiting = self._rivals(self._align_coarsely(photo, quads, candidates[:first], sheets))
+        aligned = self._align_finely(photo, rivals, view=view)
+        if _reaches(self._options.certain, aligned):
             yield aligned
-            if self._any_sure(aligned):
-                return
+            return
+        more = max(finely - len(aligned), 0)
+        aligned += self._align_finely(photo, waiting[:more], view=view)
+        yield aligned
+        if _reaches(self._options.sure, aligned):
+            return
+        waiting = waiting[more:] + self._align_coarsely(photo, quads, candidates[first:], sheets)
+        waiting.sort(key=lambda coarse: -coarse.score)
+        yield self._align_finely(photo, waiting[:finely], view=view)
+
+    def _rivals(self, looked_at: list[_Coarse]) -> tuple[list[_Coarse], list[_Coarse]]:
+        """The candidates among which the answer is to be found, if they are few, and the others; best first.
+
+        Pages that look alike, as those made from one template do, have codes that are alike, but which of
+        them comes first is chance: they must be compared on the photo.
+        """
+        looked_at = sorted(looked_at, key=lambda one: -one.score)
+        nearest = min((one.candidate.distance for one in looked_at), default=0.0)
+        rivals, others = [], []
+        for one in looked_at:
+            near = one.candidate.distance < nearest + self._options.lead
+            (rivals if near or one.score >= self._options.alike * looked_at[0].score else others).append(one)
+        return (rivals, others) if len(rivals) <= self._options.few else ([], looked_at)
 
     def _align_coarsely(
         self,
@@ -389,24 +387,28 @@ class Finder:
             if key not in sheets:
                 sheets[key] = verify.sheet(photo, quads[candidate.view], landscape=page.landscape)
 
-        def align(candidate: Candidate, page: verify.Thumbnail) -> _Coarse:
+        # Not on the threads: the steps are so short that handing them over takes longer.
+        coarse = []
+        for candidate, page in zip(candidates, pages, strict=True):
             on = sheets[candidate.view, page.landscape]
-            score, warp = verify.align_coarse(on, page)
-            return _Coarse(candidate.page_id, score, warp, page, on)
+            coarse.append(_Coarse(candidate, *verify.align_coarse(on, page), page, on))
+        return coarse
 
-        return list(self._threads.map(align, candidates, pages))
+    def _align_finely(self, photo: photos.Photo, coarse: Sequence[_Coarse], *, view: int) -> list[Aligned]:
+        """Aligns candidates finely, the best of them once more where it is not clear yet."""
 
-    def _align_finely(self, found: Sequence[_Coarse]) -> list[verify.Alignment]:
-        """One by itself uses all cores; of several, each has one.
+        def align(one: _Coarse) -> verify.Alignment:
+            return verify.align(one.sheet, one.page, one.score, one.warp)
 
-        No task of the pool waits for another one: that could jam.
-        """
-        if len(found) == 1:
-            [one] = found
-            return [verify.align(one.sheet, one.page, one.score, one.warp, threads=self._threads)]
-        return list(
-            self._threads.map(lambda one: verify.align(one.sheet, one.page, one.score, one.warp), found)
-        )
+        fits = self._threads.map(align, coarse)
+        fresh = sorted(zip(fits, coarse, strict=True), key=lambda pair: -pair[0].correlation)
+        aligned = []
+        for place, (alignment, one) in enumerate(fresh):
+            if place < self._options.again:
+                alignment = verify.realign(photo, one.page, alignment)
+            sure = verify.confidence(alignment)
+            aligned.append(Aligned(one.candidate.page_id, view, alignment, sure))
+        return aligned
 
     def _matches(self, photo: photos.Photo, aligned: list[Aligned], *, top: int) -> list[Match]:
         best: dict[int, Aligned] = {}
@@ -438,6 +440,10 @@ def _keep_memory() -> None:
     the largest block that it has seen freed, up to 32 MiB of it (mallopt(3), M_MMAP_THRESHOLD): here it is.
     """
     np.empty(31 << 20, np.uint8)
+
+
+def _reaches(confidence: float, aligned: Sequence[Aligned]) -> bool:
+    return any(one.confidence >= confidence for one in aligned)
 
 
 def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:

@@ -253,16 +253,16 @@ def _vote_distances(
     votes: NDArray[np.float32], references: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Mean corner distance of N votes to M references at the best of four corner orders, and that order."""
-    vote, reference = votes.transpose(1, 2, 0)[..., None], references.transpose(1, 2, 0)[:, :, None]
+    # (4, 2, 1, N) and (4, 2, M, 1): what is computed for all votes at once lies side by side.
+    vote = np.ascontiguousarray(votes.transpose(1, 2, 0))[:, :, None]
+    reference = references.transpose(1, 2, 0)[..., None]
 
     def between(corner: int, other: int) -> NDArray[np.float32]:
         x, y = vote[corner] - reference[other]
         return np.asarray(np.sqrt(x * x + y * y), np.float32)  # several times faster than `np.hypot`
 
-    distance = np.stack(
-        [sum(between((corner + k) % 4, corner) for corner in range(4)) / 4 for k in range(4)], axis=2
-    )
-    return distance.min(2), distance.argmin(2)
+    distance = np.stack([sum(between((corner + k) % 4, corner) for corner in range(4)) / 4 for k in range(4)])
+    return distance.min(0).T, distance.argmin(0).T
 
 
 def _clockwise(quad: Quad) -> Quad:

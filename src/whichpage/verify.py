@@ -10,7 +10,6 @@ how well the blocks correlate where that one warp puts them.
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import astuple, dataclass
 from functools import cached_property, lru_cache
 
@@ -28,8 +27,8 @@ MARGIN = (64, 48)  # what is kept around the page for blocks to look into
 _WINDOW = 33  # of the local contrast, in pixels of `PAGE_SIZE`
 
 
-# The least confidence that is answered as verified. At 0.9 about one in a hundred simulated photos of no
-# page in the library is accepted (docs/results.md); no photo that measures us had a say.
+# The least confidence that is answered as verified. At 0.9 about two in a hundred simulated photos of no
+# page in the library are accepted (docs/results.md); no photo that measures us had a say.
 ACCEPTED = 0.9
 
 
@@ -266,10 +265,8 @@ def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
     return _mean(heights, weights), warp.then(_fit(blocks, shifts, heights * weights, level, (h, w)))
 
 
-def align(
-    on: Sheet, page: Thumbnail, coarse: float, warp: Warp, *, threads: Executor | None = None
-) -> Alignment:
-    """The finer levels, from the coarse level's warp on; `threads` share the work, if there are any."""
+def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
+    """The finer levels, from the coarse level's warp on."""
     h, w = page.size
     for level in _FINER:
         level = level.lying() if h < w else level
@@ -291,7 +288,7 @@ def align(
         blocks = Blocks(picture.shape, level.grid)
         seen = blocks.shares(visible, scale=4 // level.scale)
         weights = blocks.print_strength(picture) * seen
-        maps = blocks.correlate(moved, picture, level.reach, threads=threads)
+        maps = blocks.correlate(moved, picture, level.reach)
         shifts, heights = peaks(maps)
         say = np.maximum(heights, 0) ** 2 * weights
         if level.degree:

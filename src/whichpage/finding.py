@@ -367,11 +367,15 @@ class Finder:
         """
         looked_at = sorted(looked_at, key=lambda one: -one.score)
         nearest = min((one.candidate.distance for one in looked_at), default=0.0)
-        rivals, others = [], []
-        for one in looked_at:
+
+        def is_rival(one: _Coarse) -> bool:
             near = one.candidate.distance < nearest + self._options.lead
-            (rivals if near or one.score >= self._options.alike * looked_at[0].score else others).append(one)
-        return (rivals, others) if len(rivals) <= self._options.few else ([], looked_at)
+            return near or one.score >= self._options.alike * looked_at[0].score
+
+        rivals = [one for one in looked_at if is_rival(one)]
+        if len(rivals) > self._options.few:
+            return [], looked_at
+        return rivals, [one for one in looked_at if not is_rival(one)]
 
     def _align_coarsely(
         self,

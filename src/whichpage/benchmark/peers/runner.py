@@ -99,9 +99,10 @@ def run(
     for name in names:
         peer = make(name, setting)
         cost = _index(peer, chosen, cache / library)
-        # Our own answers depend on the whole package, those of a peer on this folder.
-        code = origin.code if name.startswith("whichpage") else _peers_code()
-        used = {model: origin.models[model] for model in MODELS.get(name, ())}
+        # Answers in which our models have a part depend on the whole package, the others on this folder.
+        models_used = MODELS.get(name, ())
+        code = origin.code if "page finder" in models_used else _peers_code()
+        used = {model: origin.models[model] for model in models_used}
         key = {"data": origin.data, "code": code, "rule": peer.rule, "kept": peer.kept, **used}
         with ResultLog.open(out / f"peers.{name}.answers.jsonl", key=key) as log:
             _answer_all(peer, truths, log)

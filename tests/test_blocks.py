@@ -33,6 +33,11 @@ def test_shares_are_means_of_what_was_seen() -> None:
     np.testing.assert_allclose(found, means, atol=1e-5)
 
 
+def test_block_beyond_the_edge_was_not_seen() -> None:
+    found = Blocks(SHAPE, GRID).shares(np.ones((50, 62), np.float32), scale=1)
+    np.testing.assert_allclose(found, [1] * 9 + [0] * 3)
+
+
 @pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-4, 1)])
 def test_blocks_find_themselves_where_they_went(page: np.ndarray, shift: tuple[int, int]) -> None:
     reach = (5, 4)

@@ -47,9 +47,10 @@ class Blocks:
             offset: (rows, columns) of `seen` before the picture begins.
         """
         tops, lefts = self._tops // scale + offset[0], self._lefts // scale + offset[1]
-        bottoms = np.minimum(tops + max(1, self.height // scale), seen.shape[0])
-        rights = np.minimum(lefts + max(1, self.width // scale), seen.shape[1])
-        area = (bottoms - tops) * (rights - lefts)
+        bottoms, rights = tops + max(1, self.height // scale), lefts + max(1, self.width // scale)
+        tops, bottoms = (np.minimum(rows, seen.shape[0]) for rows in (tops, bottoms))
+        lefts, rights = (np.minimum(columns, seen.shape[1]) for columns in (lefts, rights))
+        area = np.maximum((bottoms - tops) * (rights - lefts), 1)  # a block beyond the edge was not seen
         return np.asarray(_within(cv2.integral(seen), tops, lefts, bottoms, rights) / area, np.float64)
 
     def correlate(

@@ -47,7 +47,7 @@ def collect(photos: Path, library: Library) -> list[Sample]:
     """The alignments of all photos with all candidates that were aligned finely."""
     finder = library.finder()
     # Never content, so that it tries all that there is to try for every photo.
-    never = FindOptions(sure=2.0, accepted=2.0)
+    never = FindOptions(certain=2.0, sure=2.0, accepted=2.0)
     patient = Finder(
         finder.encoder, finder.page_finder, finder.index, finder.store, never, reader=finder.reader
     )

@@ -219,15 +219,17 @@ def test_better_of_two_editions(finder: Finder, shelf: Shelf) -> None:
         assert confidences[shown] > confidences.get(other, 0.0)
 
 
+LEFT = np.array([[60, 180], [595, 160], [595, 960], [40, 940]], np.float32)
+RIGHT = np.array([[600, 160], [1140, 175], [1165, 945], [600, 960]], np.float32)
+
+
 def test_both_pages_of_a_spread_are_answered(finder: Finder, shelf: Shelf) -> None:
-    left = np.array([[60, 180], [595, 160], [595, 960], [40, 940]], np.float32)
-    right = np.array([[600, 160], [1140, 175], [1165, 945], [600, 960]], np.float32)
-    photo = photo_of([(shelf.drawn[5], left), (shelf.drawn[6], right)], size=(1100, 1200))
+    photo = photo_of([(shelf.drawn[5], LEFT), (shelf.drawn[6], RIGHT)], size=(1100, 1200))
     answer = ask(finder, photo, top=1)  # verified ones are never cut off
     assert sorted(verified(answer)) == [6, 7]
     quads = {match.page: match.quad for match in answer.matches}
-    assert corner_errors(quads[6], left).max() < 0.015
-    assert corner_errors(quads[7], right).max() < 0.015
+    assert corner_errors(quads[6], LEFT).max() < 0.015
+    assert corner_errors(quads[7], RIGHT).max() < 0.015
 
 
 def test_scan_without_an_edge_is_a_page_as_a_whole(
@@ -310,6 +312,34 @@ def test_text_is_read_only_where_it_may_help(
     textless = Finder(encoder, page_finder, index, shelf, FindOptions(), reader=reader)
     assert verified(ask(textless, photo_of([(text_page(77), CORNERS)]))) == []
     assert reader.asked == 0
+
+
+def asked_for_text(
+    encoder: Encoder, page_finder: PageFinder, index: FlatIndex, shelf: Shelf, lines: Sequence[ReadLine]
+) -> Finder:
+    """A finder for which no looks are without doubt; page 3 of its library holds text."""
+    written = Shelf(shelf.drawn, {3: told(3)})
+    return Finder(encoder, page_finder, index, written, FindOptions(doubtless=2.0), reader=Told(lines))
+
+
+def test_a_page_that_looks_right_but_has_other_words_is_not_accepted(
+    encoder: Encoder, page_finder: PageFinder, index: FlatIndex, shelf: Shelf
+) -> None:
+    photo = photo_of([(shelf.drawn[2], CORNERS)])
+    right = asked_for_text(encoder, page_finder, index, shelf, seen(told(3)[5:15], CORNERS))
+    assert verified(ask(right, photo)) == [3]
+    twin = asked_for_text(encoder, page_finder, index, shelf, seen(told(4)[5:15], CORNERS))
+    answer = ask(twin, photo)
+    assert verified(answer) == []
+    assert {match.page: match.confidence for match in answer.matches}[3] == FindOptions.doubted
+
+
+def test_of_two_pages_in_a_photo_the_text_speaks_against_one(
+    encoder: Encoder, page_finder: PageFinder, index: FlatIndex, shelf: Shelf
+) -> None:
+    photo = photo_of([(shelf.drawn[2], LEFT), (shelf.drawn[6], RIGHT)], size=(1100, 1200))
+    finder = asked_for_text(encoder, page_finder, index, shelf, seen(told(4)[5:15], LEFT))
+    assert verified(ask(finder, photo)) == [7]
 
 
 def test_pages_that_are_not_searched_are_not_found_by_text(encoder: Encoder, shelf: Shelf) -> None:

@@ -20,7 +20,7 @@ FLOORS = (
     ("sources", "photo", "index", "catalog"),
     ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading"),
     ("worker", "textmatch"),
-    ("pool", "sameprint"),
+    ("pool", "sameprint", "witness"),
     ("indexing",),
     ("finding",),
     ("library",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from whichpage.printed import PrintedLine
 from whichpage.reading import ReadLine
-from whichpage.textmatch import candidates, pieces, place
+from whichpage.textmatch import can_tell, candidates, contradicts, pieces, place
 
 SIZE = (480, 336)
 ALPHABET = string.ascii_lowercase
@@ -157,3 +158,50 @@ def test_a_line_that_a_page_has_twice_tells_no_place() -> None:
     printed = page(13)
     twice = (*printed, PrintedLine(printed[3].text, (0.1, 0.95), (0.8, 0.95)))
     assert place(read(printed[3:4] * 3), twice, size=SIZE) is None
+
+
+def misread(line: ReadLine, dice: random.Random) -> ReadLine:
+    """One letter in ten is another one."""
+    letters = (dice.choice(ALPHABET) if dice.random() < 0.1 else letter for letter in line.text)
+    return replace(line, text="".join(letters))
+
+
+def test_a_page_that_holds_what_was_read_is_not_contradicted() -> None:
+    dice = random.Random(4)
+    lines = [misread(line, dice) for line in read(page(1))[3:9]]
+    assert not contradicts(lines, page(1), CORNERS)
+
+
+def test_a_page_with_other_words_is_contradicted() -> None:
+    assert contradicts(read(page(2))[3:9], page(1), CORNERS)
+
+
+@pytest.mark.parametrize(("shared", "other"), [(5, False), (4, False), (3, True), (2, True)])
+def test_a_sheet_of_the_same_form_shares_some_of_the_lines(shared: int, other: bool) -> None:
+    """Of six lines; half of them may be the form's own."""
+    lines = read(page(1))[:shared] + read(page(2))[shared:6]
+    assert contradicts(lines, page(1), CORNERS) is other
+
+
+def test_too_little_text_contradicts_nothing() -> None:
+    lines = read(page(2))[3:9]
+    assert not contradicts(lines[:2], page(1), CORNERS)
+    assert not contradicts([replace(line, text=line.text[:7]) for line in lines], page(1), CORNERS)
+    assert not contradicts([replace(line, score=0.7) for line in lines], page(1), CORNERS)
+    stamp = page(1)[:3]  # a scan whose text is no more than a stamp on its margin
+    assert not contradicts(lines, stamp, CORNERS)
+
+
+def test_lines_beside_the_page_say_nothing_of_it() -> None:
+    beside = CORNERS + np.array([900, 0], np.float32)
+    lines = read(page(2), beside)[3:9]
+    assert not contradicts(lines, page(1), CORNERS)
+    assert contradicts(lines, page(1), beside)
+
+
+@pytest.mark.parametrize(
+    ("text", "legible"),
+    [("plain1", True), ("übergröße", True), ("頁のかな12", True), ("σελίδα", False), ("", False)],
+)
+def test_a_page_in_letters_that_cannot_be_read_cannot_tell(text: str, legible: bool) -> None:
+    assert can_tell([PrintedLine(text, (0.1, 0.1), (0.9, 0.1))] if text else []) is legible

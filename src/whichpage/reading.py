@@ -7,7 +7,9 @@ detected on a reduced photo, and only the longest of them are read.
 from __future__ import annotations
 
 import threading
+import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -26,6 +28,8 @@ _HEIGHT, _LONGEST = 48, 1920
 _LEAST_SCORE = 0.6
 # Lines that are read both ways up; the others follow them. RapidOCR's own classifier is often wrong.
 _ASKED = 3
+# Names of the letters that PP-OCRv6 reads well; of Greek it knows a few, of other scripts none.
+_SCRIPTS = ("LATIN", "CJK", "HIRAGANA", "KATAKANA")
 # From its edge to the middle of its first character, a detected line in parts of its height: half a
 # character, and the border that the detector leaves around a line.
 _INSET = 0.4
@@ -37,11 +41,19 @@ class ReadLine:
 
     text: its letters and digits, normalised as those of books are.
     start, end: (x, y) of the middles of its first and last characters, in working pixels.
+    score: how sure the reader is of its letters, 0 to 1.
     """
 
     text: str
     start: tuple[float, float]
     end: tuple[float, float]
+    score: float = 1.0
+
+
+@lru_cache(maxsize=1 << 14)
+def is_legible(character: str) -> bool:
+    """Whether the reader was taught to read this letter or digit: Latin, Chinese and Japanese ones."""
+    return character.isdecimal() or unicodedata.name(character, "").startswith(_SCRIPTS)
 
 
 class TextReader:
@@ -79,7 +91,9 @@ class TextReader:
         chosen = ways[upside_down]
         read = first[upside_down] + [self._recognise(pixels, box) for box in chosen[_ASKED:]]
         lines = (
-            _line(text, box) for (text, score), box in zip(read, chosen, strict=True) if score >= _LEAST_SCORE
+            _line(text, box, score)
+            for (text, score), box in zip(read, chosen, strict=True)
+            if score >= _LEAST_SCORE
         )
         return [line for line in lines if line.text]
 
@@ -106,12 +120,13 @@ class TextReader:
         return self._engine(np.ascontiguousarray(pixels[:, :, ::-1]), **wanted)
 
 
-def _line(text: str, box: NDArray[np.float32]) -> ReadLine:
+def _line(text: str, box: NDArray[np.float32], score: float) -> ReadLine:
     first, last = (box[0] + box[3]) / 2, (box[1] + box[2]) / 2
     length, height = side_lengths(box)
     inset = (last - first) * min(_INSET * height / max(length, 1.0), 0.4)
     start, end = first + inset, last - inset
-    return ReadLine(normalise(text), (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
+    (x0, y0), (x1, y1) = start.tolist(), end.tolist()
+    return ReadLine(normalise(text), (x0, y0), (x1, y1), score)
 
 
 def _stands(box: NDArray[np.float32]) -> bool:

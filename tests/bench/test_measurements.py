@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from whichpage import Library, cli
 from whichpage.benchmark import article, article_books, photos, speed
+from whichpage.types import Answer
 
 DEMO = Path(__file__).parents[2] / "demo"
 # A straight photo, one of two pages, and one of a page in no book: what whichpage says of them is settled.
@@ -112,24 +113,43 @@ def test_photos_by_looks_alone_have_a_report_of_their_own(library: Path, truth: 
     assert stages["verify"] > 0
 
 
+def test_photos_without_their_own_pages(library: Path, truth: Path, tmp_path: Path) -> None:
+    # A copy of a page under another name is as much its own: the straight photo would be answered with it.
+    shown = next(row for row in csv.DictReader(truth.open(encoding="utf-8")) if row["stratum"] == "flat")
+    book = next((DEMO / "library").rglob(shown["pdf"]))
+    copy = tmp_path / "copy.pdf"
+    copy.write_bytes(book.read_bytes() + b"\n% not the same bytes\n")
+    twice = tmp_path / "twice"
+    with Library.open(twice, create=True) as opened:
+        opened.add(DEMO / "library", copy)
+        found = opened.find(Path(shown["photo"]))
+        assert {match.source.name for match in found.matches[:2]} == {shown["pdf"], "copy.pdf"}
+    out = tmp_path / "out"
+    assert run("bench", "photos", truth, "-l", twice, "--absent", "--out", out) == 0
+    report = tables(out / "photos-absent.json")
+    rows = {row[0]: [row[1], row[2]["count"], row[5]["count"]] for row in report["By kind of photo"]}
+    assert rows == {"absent": [1, 1, 0], "flat": [2, 2, 0], "spread": [1, 1, 0], "all": [4, 4, 0]}
+    assert report["Retrieval alone"] == []
+
+
 def test_an_ended_run_goes_on(
     library: Path, truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
     real = photos.answer_one
 
-    def ended(opened: Library, photo: Path) -> dict[str, Any]:
+    def ended(find: Callable[[Path], Answer], photo: Path) -> dict[str, Any]:
         if len(asked) == 3:  # one to warm up, two that count
             raise KeyboardInterrupt
         asked.append(photo.name)
-        return real(opened, photo)
+        return real(find, photo)
 
     monkeypatch.setattr(photos, "answer_one", ended)
     assert run("bench", "photos", truth, "-l", library, "--out", tmp_path / "out") == 130
 
-    def counted(opened: Library, photo: Path) -> dict[str, Any]:
+    def counted(find: Callable[[Path], Answer], photo: Path) -> dict[str, Any]:
         asked.append(photo.name)
-        return real(opened, photo)
+        return real(find, photo)
 
     monkeypatch.setattr(photos, "answer_one", counted)
     asked.clear()

@@ -46,6 +46,11 @@ def bench() -> None:
 )
 @click.option("--duplicates", type=FILE, metavar="FILE", help="The duplicate map that `bench fetch` made.")
 @click.option("--no-text", is_flag=True, help="Go by the looks of pages alone, as `find --no-text` does.")
+@click.option(
+    "--absent",
+    is_flag=True,
+    help="Strike the pages that a photo shows out of the library first: whatever is verified then is wrong.",
+)
 @out_option
 @shared
 @click.pass_context
@@ -55,11 +60,12 @@ def photos(
     books: Path | None,
     duplicates: Path | None,
     no_text: bool,
+    absent: bool,
     out: Path,
 ) -> None:
     """Answer photos whose pages are known, and count what is right."""
     with needs_extra("bench"):
-        from whichpage.benchmark.photos import run
+        from whichpage.benchmark.photos import name, run
     settings = context.ensure_object(Settings)
     report = run(
         truths,
@@ -68,9 +74,10 @@ def photos(
         books=books,
         duplicates=duplicates,
         text=not no_text,
+        absent=absent,
         out=out,
     )
-    publish(report, out, "looks" if no_text else "photos")
+    publish(report, out, name(text=not no_text, absent=absent))
 
 
 @bench.command()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from whichpage.answers import answer_object
 from whichpage.benchmark import confidence, contacts, latency, plots
+from whichpage.benchmark.absent import Struck
 from whichpage.benchmark.progress import track
 from whichpage.benchmark.provenance import Provenance, digest_bytes, digest_files, digest_texts, provenance
 from whichpage.benchmark.report import Figure, Report, Table
@@ -26,6 +29,10 @@ from whichpage.types import Answer
 
 # How many pages of each list that retrieval makes are looked through for the true one.
 PROPOSED = 20
+TITLES = {
+    False: "Photos of known pages",
+    True: "Photos without their own pages",
+}
 COLUMNS = (
     "stratum",
     "photos",
@@ -47,6 +54,7 @@ def run(
     books: Path | None,
     duplicates: Path | None,
     text: bool = True,
+    absent: bool = False,
     out: Path,
 ) -> Report:
     """Answers every photo, or goes on with a run that was ended, and reports.
@@ -58,6 +66,7 @@ def run(
         books: where the truth's books are; None to take them from where the library knows them.
         duplicates: a duplicate map; None to compare pages by rendering them.
         text: find photos by their text too; else by looks alone.
+        absent: answer each photo as if the pages that it shows were in no book.
         out: folder of the answers that are kept.
 
     Raises:
@@ -78,13 +87,23 @@ def run(
     same = SamePage(locate, read_duplicates(duplicates) if duplicates else None)
     with (
         Library.open(folder, model=model, text=text) as opened,
-        ResultLog.open(out / f"{'photos' if text else 'looks'}.answers.jsonl", key=origin.key()) as log,
+        ResultLog.open(out / f"{name(text=text, absent=absent)}.answers.jsonl", key=origin.key()) as log,
     ):
-        answer_all(opened, truths, log, same=same)
+        if absent:
+            answer_absent(opened, truths, log, same=same)
+            truths = [replace(truth, pdf="", pages=frozenset()) for truth in truths]
+        else:
+            answer_all(opened, truths, log, same=same)
         answers = {str(truth.photo): log.done[str(truth.photo)] for truth in truths}
     retrieval = retrieval_rows(truths, answers)
     scores = score(truths, answers, same=same)
-    return _report(scores, answers, retrieval, locate, origin, pages=len(codes), text=text)
+    title = TITLES[absent] + ("" if text else ", by looks alone")
+    return _report(scores, answers, retrieval, locate, origin, pages=len(codes), title=title)
+
+
+def name(*, text: bool, absent: bool) -> str:
+    """What the report's files are called, and the answers that are kept."""
+    return ("photos" if text else "looks") + ("-absent" if absent else "")
 
 
 def answer_all(library: Library, truths: Sequence[TruthPhoto], log: ResultLog, *, same: Compares) -> None:
@@ -93,16 +112,23 @@ def answer_all(library: Library, truths: Sequence[TruthPhoto], log: ResultLog, *
     if not waiting:
         return
     # Models, index and thread pools are warm before the first photo that counts.
-    answer_one(library, waiting[0].photo)
+    answer_one(library.find, waiting[0].photo)
     for truth in track(waiting, "photos"):
-        answer = answer_one(library, truth.photo)
+        answer = answer_one(library.find, truth.photo)
         log.add(str(truth.photo), {**answer, "proposed": proposed_rank(library, truth, same=same)})
 
 
-def answer_one(library: Library, photo: Path) -> dict[str, Any]:
+def answer_absent(library: Library, truths: Sequence[TruthPhoto], log: ResultLog, *, same: Compares) -> None:
+    """Answers the photos that have no answer yet, each without the pages that it shows."""
+    struck = Struck(library, same=same)
+    for truth in track([truth for truth in truths if str(truth.photo) not in log.done], "photos"):
+        log.add(str(truth.photo), answer_one(partial(struck.find, truth=truth), truth.photo))
+
+
+def answer_one(find: Callable[[Path], Answer], photo: Path) -> dict[str, Any]:
     """The answer as `whichpage find --json` gives it, and its `timings`."""
     try:
-        answer = library.find(photo)
+        answer = find(photo)
     except PhotoError as error:
         answer = Answer(photo=str(photo), status="error", seconds=0.0, error=str(error))
     return {**answer_object(answer), "timings": answer.timings}
@@ -135,7 +161,7 @@ def retrieval_rows(
     """How often the true page is among the first 1, 5 and 20 that retrieval proposes, by stratum."""
     shown = [truth for truth in truths if not truth.absent]
     rows: list[tuple[str | int | Share, ...]] = []
-    for name in (*sorted({truth.stratum for truth in shown}), "all"):
+    for name in (*sorted({truth.stratum for truth in shown}), "all") if shown else ():
         ranks = [answers[str(truth.photo)]["proposed"] for truth in shown if name in (truth.stratum, "all")]
         shares = (share([rank is not None and rank <= most for rank in ranks]) for most in (1, 5, PROPOSED))
         rows.append((name, len(ranks), *shares))
@@ -156,7 +182,7 @@ def _report(
     origin: Provenance,
     *,
     pages: int,
-    text: bool,
+    title: str,
 ) -> Report:
     total = scores.total
     curve = confidence.risk_coverage(scores.verdicts)
@@ -218,7 +244,7 @@ def _report(
         caption = "Photos that went wrong: the photo, its true page, the first match"
         figures.append(Figure(f"wrong-{number}", caption, sheet, "jpg"))
     return Report(
-        title="Photos of known pages" if text else "Photos of known pages, by looks alone",
+        title=title,
         summary=(
             f"{total.photos} photos, a library of {pages:,} pages that can be found. Top-1 {total.top1.count}"
             f" ({100 * total.top1.value:.1f} %), accepted right {total.accepted_right.count}, accepted wrong"

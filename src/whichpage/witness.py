@@ -1,0 +1,62 @@
+"""What the text in one photo says: which pages hold it, and whether a page that looks right does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from functools import cached_property
+from typing import Protocol
+
+from whichpage import textmatch
+from whichpage.photo import Photo
+from whichpage.reading import ReadLine
+from whichpage.types import Quad
+
+
+class Reads(Protocol):
+    """What finding needs of a reader of text."""
+
+    def read(self, photo: Photo) -> list[ReadLine]:
+        """Lines of text in a photo."""
+        ...
+
+
+class TextWitness:
+    """One photo's text. Reading takes half a second, so it is read once, when it is first asked for."""
+
+    def __init__(
+        self,
+        photo: Photo,
+        reader: Reads | None,
+        store: textmatch.TextStore,
+        lap: Callable[[str], None],
+    ) -> None:
+        """
+        reader: None where looks alone shall tell: then nothing is read.
+        lap: told when a stage, "read" or "search", is done.
+        """
+        self._photo, self._reader, self._store, self._lap = photo, reader, store, lap
+
+    @cached_property
+    def lines(self) -> list[ReadLine]:
+        """The lines read off the photo; none where the library holds no text to compare them with."""
+        if self._reader is None or not self._store.has_text():
+            return []
+        lines = self._reader.read(self._photo)
+        self._lap("read")
+        return lines
+
+    def pages(self, *, among: Container[int], top: int) -> list[int]:
+        """The ids of the pages `among` those searched that hold most of the lines, best first."""
+        votes = textmatch.candidates(self.lines, self._store, among=among, top=top)
+        self._lap("search")
+        return [page_id for page_id, _ in votes]
+
+    def contradicts(self, page_id: int, quad: Quad) -> bool:
+        """Whether the page, lying at `quad` in working pixels, has other text than the photo has there.
+
+        False where there is too little text on either side to tell.
+        """
+        if self._reader is None or not self._store.has_text():
+            return False
+        (printed,) = self._store.printed_lines([page_id])
+        return textmatch.can_tell(printed) and textmatch.contradicts(self.lines, printed, quad)

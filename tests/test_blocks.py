@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whichpage.blocks import Blocks, best_near, peaks
+from whichpage.blocks import Blocks, best_near, leads, peaks
 
 SHAPE = (97, 62)  # not a multiple of the grid
 GRID = (4, 3)
@@ -87,3 +87,25 @@ def test_best_near_a_shift_forgives_one_pixel() -> None:
     maps[2, 4, 4] = 0.9
     shifts = np.array([[0.3, -0.4], [-9.0, -9.0], [0.0, 0.0]])
     np.testing.assert_allclose(best_near(maps, shifts), [0.7, 0.8, 0.0])
+
+
+def test_leads_are_over_the_best_place_elsewhere() -> None:
+    maps = np.random.default_rng(9).uniform(-1, 1, (6, 11, 9)).astype(np.float32)
+    shifts = np.array([[0, 0], [1.4, -2.2], [-3, 4], [4, 5], [-4, -5], [0.6, 0.4]])
+    expected = []
+    for one, (x, y) in zip(maps, shifts, strict=True):
+        rows, columns = np.mgrid[-5:6, -4:5]
+        far = (np.abs(rows - y) > 2) | (np.abs(columns - x) > 2)
+        expected.append(one[far].max())
+    found = leads(maps, shifts, radius=2)
+    np.testing.assert_allclose(found, best_near(maps, shifts) - expected, atol=1e-6)
+
+
+def test_what_repeats_itself_has_no_lead() -> None:
+    """A grid of equal dots every four pixels fits as well one step on; a single dot fits in one place."""
+    grid = np.full((1, 13, 13), 0.1, np.float32)
+    grid[:, 2::4, 2::4] = 0.8
+    assert leads(grid, np.zeros((1, 2)), radius=2) == pytest.approx(0)
+    single = np.full((1, 13, 13), 0.1, np.float32)
+    single[:, 6, 6] = 0.8
+    assert leads(single, np.zeros((1, 2)), radius=2) == pytest.approx(0.7)

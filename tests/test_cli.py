@@ -21,6 +21,7 @@ from whichpage.checking import CheckReport
 from whichpage.cli import main, run
 from whichpage.errors import BookNotFound, LibraryNotFound, LibraryOutdated, PhotoError, WhichpageError
 from whichpage.indexing import AddReport
+from whichpage.library import ReadReport
 from whichpage.types import Answer, Match
 
 BOOK = Book(
@@ -47,6 +48,7 @@ class ToldLibrary:
 
     answers: ClassVar[dict[str, Answer | BaseException]] = {}
     report: ClassVar[AddReport] = AddReport()
+    read_report: ClassVar[ReadReport] = ReadReport(pages=40, wordless=3, seconds=21.04)
     check_report: ClassVar[CheckReport] = CheckReport(books=1, pages=9)
     opening: ClassVar[Exception | None] = None
     asked: ClassVar[list[Any]] = []
@@ -69,6 +71,10 @@ class ToldLibrary:
     def add(self, *paths: Path, **options: Any) -> AddReport:
         self.asked.append((paths, options))
         return self.report
+
+    def read(self, *books: str, **options: Any) -> ReadReport:
+        self.asked.append((books, options))
+        return self.read_report
 
     def find(self, photo: Path | bytes, *, top: int = 5) -> Answer:
         self.asked.append((photo, top))
@@ -107,6 +113,15 @@ def test_found_prints_a_line_and_exits_with_0(library: type[ToldLibrary], capsys
     assert run(["find", "x.jpg"]) == 0
     assert capsys.readouterr() == ("x.jpg\t/books/a.pdf\t12\t0.998\tyes\n", "")
     assert library.asked == [("open", None, None, False), (Path("x.jpg"), 5), "closed"]
+
+
+def test_scans_are_read(library: type[ToldLibrary], capsys: Output) -> None:
+    assert run(["read"]) == 0
+    assert capsys.readouterr() == ("pages read: 40 (3 without words); 21.0 s\n", "")
+    library.read_report = ReadReport(pages=1, failed=((Path("/b/x.pdf"), "does not exist"),), seconds=0.5)
+    assert run(["read", "a", "b", "--workers", "2"]) == 2
+    assert capsys.readouterr() == ("pages read: 1; 0.5 s\n", "whichpage: /b/x.pdf: does not exist\n")
+    assert library.asked[-2] == (("a", "b"), {"workers": 2, "progress": None})
 
 
 def test_not_found_is_said_and_exits_with_1(library: type[ToldLibrary], capsys: Output) -> None:

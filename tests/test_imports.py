@@ -22,6 +22,7 @@ FLOORS = (
     ("worker", "textmatch"),
     ("pool", "sameprint", "witness"),
     ("indexing",),
+    ("transcribing",),
     ("finding",),
     ("library",),
     ("terminal",),

@@ -328,6 +328,7 @@ FEATURES = {
     "correlation": np.linspace(-1, 1, 21),
     "agreeing": np.linspace(0, 1, 11),
     "textured": np.linspace(0, 70, 15),
+    "lead": np.linspace(-0.5, 1, 16),
     "scatter": np.linspace(9, 0, 10),
     "covered": np.linspace(0, 1, 11),
 }
@@ -335,7 +336,7 @@ FEATURES = {
 
 def alignment(**numbers: float) -> Alignment:
     """Made up: half right in everything but what is said."""
-    usual = {"coarse": 0.5, "correlation": 0.5, "agreeing": 0.5, "covered": 0.5}
+    usual = {"coarse": 0.5, "correlation": 0.5, "agreeing": 0.5, "lead": 0.2, "covered": 0.5}
     return Alignment(**(usual | {"textured": 20.0, "scatter": 1.0} | numbers), quad=CORNERS)
 
 
@@ -350,18 +351,21 @@ def test_confidence_never_falls_as_a_feature_gets_better(feature: str) -> None:
 
 def test_confidence_is_logistic_in_its_features() -> None:
     """The constants are those of the features, in the same order."""
-    one = alignment(correlation=0.6, textured=10.0, scatter=3.0)
+    one = alignment(correlation=0.6, textured=10.0, scatter=3.0, lead=0.005)
     values = {
         "correlation": 0.6,
         "agreeing": 0.5,
         "evidence": 0.6 * math.sqrt(10 / 40),
         "tightness": math.sqrt(10 / 40) / (1 + 3.0),
         "covered": 0.5,
+        "repeats": math.sqrt(10 / 40) * (0.02 - 0.005) / 0.03,
     }
     assert list(values) == [field.name for field in fields(Calibration)][1:]
     np.testing.assert_allclose(features(one), list(values.values()))
-    weights = Calibration(bias=-1.0, correlation=2.0, agreeing=0.5, evidence=3.0, tightness=0.25, covered=1.5)
-    logit = -1 + 2 * 0.6 + 0.5 * 0.5 + 3 * 0.3 + 0.25 * 0.125 + 1.5 * 0.5
+    weights = Calibration(
+        bias=-1.0, correlation=2.0, agreeing=0.5, evidence=3.0, tightness=0.25, covered=1.5, repeats=-4.0
+    )
+    logit = -1 + 2 * 0.6 + 0.5 * 0.5 + 3 * 0.3 + 0.25 * 0.125 + 1.5 * 0.5 - 4 * 0.25
     assert confidence(one, calibration=weights) == pytest.approx(1 / (1 + math.exp(-logit)))
 
 
@@ -369,9 +373,13 @@ def test_confidence_is_a_probability_and_means_something() -> None:
     for values in itertools.product(*(steps[[0, len(steps) // 2, -1]] for steps in FEATURES.values())):
         said = confidence(alignment(**dict(zip(FEATURES, map(float, values), strict=True))))
         assert 0 <= said <= 1
-    right = confidence(alignment(correlation=0.75, agreeing=0.97, textured=50.0, scatter=0.4, covered=0.95))
-    wrong = confidence(alignment(correlation=0.12, agreeing=0.1, textured=50.0, scatter=5.0, covered=0.6))
-    framed = confidence(alignment(correlation=0.43, agreeing=0.5, textured=50.0, scatter=3.0, covered=0.7))
-    assert right > ACCEPTED
-    assert wrong < 0.1
-    assert framed < ACCEPTED
+    usual = {"textured": 50.0}
+    right = usual | {"correlation": 0.75, "agreeing": 0.97, "lead": 0.4, "scatter": 0.4, "covered": 0.95}
+    wrong = usual | {"correlation": 0.12, "agreeing": 0.1, "lead": 0.0, "scatter": 5.0, "covered": 0.6}
+    framed = usual | {"correlation": 0.43, "agreeing": 0.5, "lead": 0.1, "scatter": 3.0, "covered": 0.7}
+    # One page of vertical Japanese laid over another of the same book: every character fits one.
+    grid = usual | {"correlation": 0.45, "agreeing": 0.8, "lead": -0.03, "scatter": 0.45, "covered": 0.85}
+    assert confidence(alignment(**right)) > ACCEPTED
+    assert confidence(alignment(**wrong)) < 0.1
+    assert confidence(alignment(**framed)) < ACCEPTED
+    assert confidence(alignment(**grid)) < ACCEPTED

@@ -111,6 +111,25 @@ def peaks(
     return shifts.astype(np.float64), flat[np.arange(len(flat)), best].astype(np.float64)
 
 
+def leads(maps: NDArray[np.float32], shifts: NDArray[np.float64], *, radius: int) -> NDArray[np.float64]:
+    """(N,) how much better each map is within a pixel of its shift than anywhere further off than `radius`.
+
+    Where a page repeats itself, as a grid of characters does, a block fits nearly as well one step on: that
+    it fits says little. Like the ratio of nearest and second nearest in Lowe, "Distinctive image features
+    from scale-invariant keypoints", IJCV 2004.
+
+    Args:
+        maps: (N, H, W), H and W odd.
+        shifts: (N, 2) as (x, y), from the middle.
+        radius: in either direction, smaller than the map.
+    """
+    height, width = maps.shape[1:]
+    across = np.abs(np.arange(width) - width // 2 - shifts[:, :1]) > radius
+    down = np.abs(np.arange(height) - height // 2 - shifts[:, 1:]) > radius
+    elsewhere = np.where(down[:, :, None] | across[:, None, :], maps, -1.0).max((1, 2))
+    return np.asarray(best_near(maps, shifts) - elsewhere, np.float64)
+
+
 def best_near(maps: NDArray[np.float32], shifts: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) each map's best correlation within a pixel of its shift, (N, 2) as (x, y)."""
     height, width = maps.shape[1:]

@@ -196,7 +196,35 @@ class Catalog:
 
     def has_text(self) -> bool:
         """Whether the text of any page is known."""
-        return bool(self._one("SELECT EXISTS (SELECT 1 FROM place)"))
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM place WHERE LENGTH(lines))"))
+
+    def textless(self, book: int) -> list[int]:
+        """The numbers of a book's pages that can be found, that hold no text and were not read yet."""
+        rows = self.database.query(
+            "SELECT number FROM page WHERE book = ? AND codes IS NOT NULL"
+            " AND id NOT IN (SELECT page FROM place) ORDER BY number",
+            (book,),
+        )
+        return [number for (number,) in rows]
+
+    def write_text(self, book: int, pages: Sequence[tuple[int, str, bytes]]) -> None:
+        """Notes what was read on pages of which no text was known; "" for one that has nothing to read.
+
+        pages: (number, text, places), as `printed.pack` makes them. One that was removed meanwhile, or that
+            has its text by now, is left alone.
+        """
+        with self.database.transaction() as connection:
+            for number, text, places in pages:
+                row = connection.execute(
+                    "SELECT id FROM page WHERE book = ? AND number = ? AND codes IS NOT NULL"
+                    " AND id NOT IN (SELECT page FROM place)",
+                    (book, number),
+                ).fetchone()
+                if row is None:
+                    continue
+                connection.execute("INSERT INTO place VALUES (?, ?)", (row[0], places))
+                if text:
+                    connection.execute("INSERT INTO text (rowid, lines) VALUES (?, ?)", (row[0], text))
 
     def pages_with(self, piece: str, *, most: int) -> list[int] | None:
         """The ids of the pages that can be found and have the piece in a line of their text, ascending.
@@ -358,12 +386,21 @@ class Catalog:
             BookNotFound: no book has the name.
             LibraryError: several have it.
         """
-        book = self.book(name) if isinstance(name, int) else self._named(name)
+        book = self.find_book(name)
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM book WHERE id = ?", (book.id,))
             connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
         self.database.shrink()
         return book
+
+    def find_book(self, name: str | int) -> Book:
+        """The book of this name; see `remove`.
+
+        Raises:
+            BookNotFound: no book has it.
+            LibraryError: several have it.
+        """
+        return self.book(name) if isinstance(name, int) else self._named(name)
 
     def _named(self, name: str) -> Book:
         books = self.books()

@@ -100,12 +100,13 @@ def _damage(database: Database) -> Iterator[str]:
     for sentence, condition in checks.items():
         if count := database.query(f"SELECT COUNT(*) FROM page WHERE {condition}")[0][0]:
             yield f"{count} {sentence}"
-    # Either without the other, or of no page; and as many places as lines, 8 bytes each.
+    # Either without the other, or of no page; and as many places as lines, 8 bytes each. No places and no
+    # text say that a page was read and has none.
     unlike = (
         "SELECT COUNT(*) FROM (SELECT rowid AS id FROM text UNION SELECT page FROM place) AS written"
         " LEFT JOIN text ON text.rowid = id LEFT JOIN place ON page = id"
         " WHERE id NOT IN (SELECT id FROM page) OR LENGTH(place.lines) IS NOT"
-        " 8 * (1 + LENGTH(text.lines) - LENGTH(REPLACE(text.lines, char(10), '')))"
+        " IFNULL(8 * (1 + LENGTH(text.lines) - LENGTH(REPLACE(text.lines, char(10), ''))), 0)"
     )
     if count := database.query(unlike)[0][0]:
         yield f"the text of {count} pages and its places do not belong together"

@@ -76,6 +76,26 @@ def add(context: click.Context, paths: tuple[Path, ...], renew: bool, workers: i
 
 
 @program.command()
+@click.argument("books", nargs=-1, metavar="[BOOK...]")
+@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Processes; else one a core.")
+@shared
+@click.pass_context
+def read(context: click.Context, books: tuple[str, ...], workers: int | None) -> None:
+    """Read scans: pages that hold no text, by OCR, so that close-ups of them are found too.
+
+    BOOK is its path or its name; without one, all books are read. Takes about a second a page and core;
+    interrupt it whenever you like: run again, it goes on. Exits with 2 when a book could not be read.
+    """
+    with _library(context) as library, terminal.add_progress() as progress:
+        report = library.read(*books, workers=workers, progress=progress)
+    wordless = f" ({report.wordless:,} without words)" if report.wordless else ""
+    terminal.say(f"pages read: {report.pages:,}{wordless}; {report.seconds:.1f} s")
+    for path, reason in report.failed:
+        terminal.complain(f"{path}: {reason}")
+    context.exit(_ERROR if report.failed else 0)
+
+
+@program.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="PHOTO...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a photo, a line each.")
 @click.option(

@@ -19,17 +19,29 @@ from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
 from whichpage.pool import Pool
 from whichpage.tasks import Setup
+from whichpage.transcribing import ReadReport, Transcribing
 from whichpage.types import Answer, Colour, Grey
 
 if TYPE_CHECKING:
     from whichpage.finding import Finder
     from whichpage.reading import TextReader
 
-__all__ = ["AddProgress", "AddReport", "Book", "CheckReport", "Library", "LibraryInfo", "default_path"]
+__all__ = [
+    "AddProgress",
+    "AddReport",
+    "Book",
+    "CheckReport",
+    "Library",
+    "LibraryInfo",
+    "ReadReport",
+    "default_path",
+]
 
 # What a worker may allocate, and how long it may take over one page, before it is killed.
 WORKER_MEMORY = 800 << 20
 WORKER_SECONDS = 60.0
+# What one that reads may allocate: the models that read text take more than the encoder.
+READER_MEMORY = 1600 << 20
 # How often a photo is looked for while books are being removed from under the search.
 _SEARCHES = 3
 
@@ -112,6 +124,35 @@ class Library:
             report = Indexing(adder, pool, progress).run(scan(places), self._catalog.known())
             adder.sweep()
         _log.info("%d pages in %.1f s", report.pages, report.seconds)
+        return report
+
+    def read(
+        self,
+        *books: str | int,
+        workers: int | None = None,
+        progress: Callable[[AddProgress], None] | None = None,
+    ) -> ReadReport:
+        """Reads pages by OCR whose files hold no text, so that scans are found by their text as well.
+
+        Takes about a second a page and core. What was read is kept every few pages: stop this at any moment,
+        even by killing the process, and call it again. Books that cannot be read are in the report, not
+        raised.
+
+        Args:
+            books: as `remove` takes them; none for all.
+            workers: processes that read; None for one a core.
+            progress: called after every few pages.
+
+        Raises:
+            BookNotFound: no book has one of the names.
+            LibraryError: several have it, or the library cannot be written.
+        """
+        chosen = [self._catalog.find_book(book) for book in books] if books else self._catalog.books()
+        complete = [book for book in chosen if book.state == "complete"]
+        setup = Setup(None, None, READER_MEMORY)
+        with Pool(setup, size=workers or os.cpu_count() or 1, seconds=WORKER_SECONDS) as pool:
+            report = Transcribing(self._catalog, pool, progress).run(complete)
+        _log.info("%d pages read in %.1f s", report.pages, report.seconds)
         return report
 
     def find(self, photo: Path | str | bytes | Grey | Colour, *, top: int = 5) -> Answer:

@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Characters of a line; what is shorter is on too many pages to tell them apart.
+SHORTEST = 4
+
 # A share of the page's width or height is stored as a whole number up to this one.
 _WHOLE = 65535
 _PLACE = struct.Struct("<4H")

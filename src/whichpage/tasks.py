@@ -69,7 +69,29 @@ class Read:
     number: int
 
 
-Task = Inspect | Index | Show | Read
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Read by OCR what is printed on some pages of a book.
+
+    stamp: of the file when it was indexed. book: its id in the catalogue, for the adding process.
+    """
+
+    path: Path
+    stamp: Stamp
+    book: int
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was read on a page: lines and their places, as `printed.pack` makes them; empty if it has none."""
+
+    number: int
+    text: str = ""
+    places: bytes = b""
+
+
+Task = Inspect | Index | Show | Read | Transcribe
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,8 @@ from contextlib import closing
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
-from whichpage.printed import PrintedLine, normalise
+from whichpage.printed import SHORTEST, PrintedLine, normalise
 
-# What is shorter is on too many pages to tell them apart.
-_SHORTEST = 4
 # A page of the smallest print has a third of these; more is an attack, and would blow up the library.
 _MOST_LINES = 400
 _MOST_CHARACTERS = 20_000
@@ -81,7 +79,7 @@ class _Written:
         # Where PDFium counts a pair of surrogates as two characters, they are one only here.
         whole = self.characters[first : last + 1].encode("utf-16-le", "surrogatepass")
         text = normalise(whole.decode("utf-16-le", "replace"))
-        if len(text) < _SHORTEST:
+        if len(text) < SHORTEST:
             return None
         start = self._place(self._letter(range(first, last + 1)))
         end = self._place(self._letter(range(last, first - 1, -1)))

@@ -10,14 +10,14 @@ how well the blocks correlate where that one warp puts them.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage.blocks import Blocks, best_near, peaks
+from whichpage.blocks import Blocks, best_near, leads, peaks
 from whichpage.errors import LibraryError
 from whichpage.photo import Photo, rectify
 from whichpage.types import Grey, Quad
@@ -88,6 +88,7 @@ class Alignment:
     correlation: mean normalised cross-correlation of the fine blocks under the fitted warp.
     agreeing: weighted share of the fine blocks that correlate by more than 0.35 there.
     textured: sum of the fine blocks' weights: how much print was there to compare, 0 to 70.
+    lead: weighted mean of how much better blocks correlate there than elsewhere near; see `blocks.leads`.
     covered: share of the photo's print, by block, that lies where the page has print.
     scatter: median distance between where blocks fit best and where the warp puts them, in pixels.
     quad: (4, 2) float32, the page's corners in the photo's working pixels.
@@ -97,6 +98,7 @@ class Alignment:
     correlation: float
     agreeing: float
     textured: float
+    lead: float
     covered: float
     scatter: float
     quad: Quad
@@ -147,25 +149,33 @@ class _Level:
     grid: blocks, rows and columns, of an upright page.
     reach: how far blocks look for themselves, rows and columns, in the level's pixels.
     degree: of the polynomial that is fitted; 0 for the membrane.
+    tells: whether the blocks' lead is taken here: they look further than to the next character.
     """
 
     scale: int
     grid: tuple[int, int]
     reach: tuple[int, int]
     degree: int
+    tells: bool = False
 
     def lying(self) -> _Level:
         """The same for a landscape page."""
-        return _Level(self.scale, self.grid[::-1], self.reach[::-1], self.degree)
+        return replace(self, grid=self.grid[::-1], reach=self.reach[::-1])
 
 
 _COARSE = _Level(4, (3, 2), (16, 12), 1)
 _FINER = (
     _Level(2, (6, 4), (12, 9), 2),
-    _Level(2, (8, 5), (6, 6), 3),
+    _Level(2, (8, 5), (6, 6), 3, tells=True),
     _Level(1, (10, 7), (6, 6), 3),
     _Level(1, (10, 7), (6, 6), 0),
 )
+
+
+# From this lead on blocks fit in one place alone; so much below it they fit as well elsewhere.
+_CLEAR_LEAD, _LEAD_RANGE = 0.02, 0.03
+# Within so many pixels of that level a block is still at the same place: less than half a character.
+_SAME_PLACE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,6 +278,7 @@ def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
 def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
     """The finer levels, from the coarse level's warp on."""
     h, w = page.size
+    lead = 0.0
     for level in _FINER:
         level = level.lying() if h < w else level
         view, picture = on.levels[level.scale == 1], page.levels[level.scale == 1]
@@ -296,6 +307,9 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
         else:
             displacement = _stretch(shifts, say, level, (h, w))
         warp = warp.then(displacement)
+        if level.tells:
+            there = displacement(blocks.middles * level.scale - 0.5) / level.scale
+            lead = _mean(leads(maps, there, radius=_SAME_PLACE), weights)
     fitted = displacement(blocks.middles - 0.5)
     values = best_near(maps, fitted)
     total = float(weights.sum())
@@ -306,6 +320,7 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
         correlation=_mean(values, weights),
         agreeing=float((weights * (values > 0.35)).sum() / max(total, 1e-6)),
         textured=total,
+        lead=lead,
         covered=_covered(moved, level.reach, blocks, weights, seen),
         scatter=float(np.median(off)) if len(off) else 9.0,
         quad=cv2.perspectiveTransform(corners[None].astype(np.float32), on.to_photo)[0].astype(np.float32),
@@ -340,15 +355,22 @@ class Calibration:
     evidence: float
     tightness: float
     covered: float
+    repeats: float
 
 
 CALIBRATION = Calibration(
-    bias=-8.306, correlation=0.0, agreeing=1.169, evidence=7.240, tightness=8.394, covered=1.787
+    bias=-8.273,
+    correlation=0.0,
+    agreeing=1.094,
+    evidence=7.248,
+    tightness=8.804,
+    covered=1.658,
+    repeats=-2.851,
 )
 
 
 def features(alignment: Alignment) -> NDArray[np.float64]:
-    """(5,) float64, what confidence is computed from, in the order of `Calibration` without its bias.
+    """(6,) float64, what confidence is computed from, in the order of `Calibration` without its bias.
 
     The mean of n blocks' correlations scatters by chance as 1 / sqrt(n), so the same mean is stronger
     evidence where more print was compared.
@@ -357,7 +379,11 @@ def features(alignment: Alignment) -> NDArray[np.float64]:
     evidence = alignment.correlation * amount
     # Likewise: the few blocks of a nearly empty page agree on a warp whatever the photo shows.
     tightness = amount / (1 + alignment.scatter)
-    return np.array([alignment.correlation, alignment.agreeing, evidence, tightness, alignment.covered])
+    # Where blocks have no lead the page repeats itself, as vertical Japanese does in its grid: all that
+    # agrees may be the grid.
+    repeats = amount * np.clip((_CLEAR_LEAD - alignment.lead) / _LEAD_RANGE, 0, 1)
+    looks = alignment.correlation, alignment.agreeing, evidence, tightness
+    return np.array([*looks, alignment.covered, repeats])
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +395,7 @@ class TextCalibration:
     lines: float
 
 
-TEXT_CALIBRATION = TextCalibration(bias=0.615, alignment=0.904, lines=2.565)
+TEXT_CALIBRATION = TextCalibration(bias=1.100, alignment=0.698, lines=2.611)
 
 
 def confidence(

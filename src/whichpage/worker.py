@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import cv2
 import numpy as np
@@ -22,15 +22,34 @@ import numpy as np
 from whichpage.adding import Content, PageRow
 from whichpage.errors import SourceError, WhichpageError
 from whichpage.files import Stamp, sha256, stamp
-from whichpage.printed import pack
+from whichpage.printed import SHORTEST, PrintedLine, pack
 from whichpage.sources import NoBook, Source, open_source, thumbnail
-from whichpage.tasks import Beat, Broken, Failed, Index, Inspect, Read, Setup, Show, Task, receive, send
+from whichpage.tasks import (
+    Beat,
+    Broken,
+    Failed,
+    Index,
+    Inspect,
+    Read,
+    Setup,
+    Show,
+    Task,
+    Transcribe,
+    Transcript,
+    receive,
+    send,
+)
 from whichpage.types import Grey, PageCodes
+
+if TYPE_CHECKING:
+    from whichpage.reading import TextReader
 
 # 60 decodes in a fifth of a millisecond, and text stays legible; about 14 KB a page.
 THUMBNAIL_QUALITY = 60
 # For people's eyes: no ringing around letters that they would see.
 SHOWN_QUALITY = 82
+# Lines of a page that OCR reads at most: a page of the smallest print has fewer.
+_MOST_LINES = 200
 
 
 class Encodes(Protocol):
@@ -48,14 +67,19 @@ class Worker:
         self._output = output
         self._source: Source | None = None
         self._stamp: Stamp | None = None
+        self._reader: TextReader | None = None
 
-    def do(self, task: Task) -> Content | list[PageRow] | bytes | str | Failed | None:
+    def do(
+        self, task: Task
+    ) -> Content | list[PageRow] | tuple[Transcript, ...] | bytes | str | Failed | None:
         """The result of a task: of `Show` the JPEG, of `Read` the text or None."""
         try:
             if isinstance(task, Inspect):
                 return self._inspect(task.path)
             if isinstance(task, Index):
                 return self._index(task)
+            if isinstance(task, Transcribe):
+                return tuple(self._transcribed(task, number) for number in task.numbers)
             return self._show(task) if isinstance(task, Show) else self._read(task)
         except SourceError as error:
             return Failed(error.reason, no_book=isinstance(error, NoBook))
@@ -112,6 +136,30 @@ class Worker:
         source = self._opened(task.path, stamp(task.path))
         return source.text(_page_of(source, task.number))
 
+    def _transcribed(self, task: Transcribe, number: int) -> Transcript:
+        """What OCR reads on a page; nothing where the page cannot be rendered."""
+        # Here and not above: whoever adds or shows books needs no OCR.
+        from whichpage.photo import WORKING_SIDE, decode
+        from whichpage.reading import TextReader
+
+        self._beat(number)
+        if stamp(task.path) != task.stamp:
+            raise SourceError(task.path, "has changed since it was added: add it again first")
+        if self._reader is None:
+            self._reader = TextReader(threads=1)
+        source = self._opened(task.path, task.stamp)
+        try:
+            page = decode(source.render_colour(_page_of(source, number), long_side=WORKING_SIDE))
+        except SourceError:
+            return Transcript(number)
+        height, width = page.pixels.shape[:2]
+        lines = [
+            PrintedLine(line.text, *(_share(point, width, height) for point in (line.start, line.end)))
+            for line in self._reader.read(page, most=_MOST_LINES)
+            if len(line.text) >= SHORTEST
+        ]
+        return Transcript(number, *pack(lines))
+
     def _encoded(
         self, thumbnails: dict[int, Grey], written: dict[int, tuple[str, bytes]]
     ) -> dict[int, PageRow]:
@@ -143,6 +191,11 @@ class Worker:
 
     def _beat(self, page: int | None = None) -> None:
         send(self._output, Beat(page))
+
+
+def _share(point: tuple[float, float], width: int, height: int) -> tuple[float, float]:
+    """A point in pixels as shares of the page."""
+    return (point[0] + 0.5) / width, (point[1] + 0.5) / height
 
 
 def _page_of(source: Source, number: int) -> int:

@@ -63,12 +63,12 @@ def test_no_feature_counts_against_a_page() -> None:
 def test_lines_of_text_are_learned_apart_and_as_verify_computes_them() -> None:
     """Where lines agree, their number tells right from wrong; where none do, looks alone count."""
     dice = np.random.RandomState(4)
-    features = dice.uniform(-1, 1, (4000, 5))
+    features = dice.uniform(-1, 1, (4000, 6))
     lines = np.where(dice.uniform(size=4000) < 0.5, 0, dice.randint(1, 16, 4000))
-    by_looks = -0.5 + features @ np.array([1.0, 0.0, 2.0, 1.0, 0.5])
+    by_looks = -0.5 + features @ np.array([1.0, 0.0, 2.0, 1.0, 0.5, -1.5])
     logit = np.where(lines > 0, -4 + 0.3 * by_looks + 3 * np.log1p(lines), by_looks)
     right = dice.uniform(size=4000) < 1 / (1 + np.exp(-logit))
-    learned = learn(features, lines, right)
+    learned = learn(features, lines, right, np.arange(4000) % 2 == 1)
     assert learned.text[2] == pytest.approx(3, abs=0.5)
     calibration, text = verify.Calibration(*learned.looks), verify.TextCalibration(*learned.text)
     for row in (0, 1, 2, 3):
@@ -79,9 +79,9 @@ def test_lines_of_text_are_learned_apart_and_as_verify_computes_them() -> None:
 
 
 def aligned(numbers: NDArray[np.float64]) -> verify.Alignment:
-    correlation, agreeing, textured, covered, scatter = np.abs(numbers)
+    correlation, agreeing, textured, lead, covered, scatter = np.abs(numbers)
     return verify.Alignment(
-        0.5, correlation, agreeing, 40 * textured, covered, scatter, np.zeros((4, 2), np.float32)
+        0.5, correlation, agreeing, 40 * textured, lead, covered, scatter, np.zeros((4, 2), np.float32)
     )
 
 

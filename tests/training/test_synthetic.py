@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from whichpage.sources import open_source
 from whichpage.training import synthetic
 from whichpage.training.synthetic import VerticalBook
 
@@ -52,3 +53,18 @@ def test_characters_stand_in_the_grid(seed: int) -> None:
 def test_kanji_are_those_of_level_1() -> None:
     assert len(synthetic._KANJI) == len(set(synthetic._KANJI)) == 2965
     assert (synthetic._KANJI[0], synthetic._KANJI[-1]) == ("亜", "腕")
+
+
+def test_books_are_written_as_scans_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "PDF_SIZE", SIZE)
+    words = ["synthetic", str(tmp_path), "--fonts", str(FONT), "--books", "2", "--pages", "3", "--seed", "7"]
+    monkeypatch.setattr("sys.argv", words)
+    synthetic.main()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["vertical-7.pdf", "vertical-8.pdf"]
+    with open_source(tmp_path / "vertical-8.pdf") as written:
+        assert written.pages == 3
+        assert written.lines(2) == []
+        shown = written.render_colour(2, long_side=480)[..., 0]
+    drawn = VerticalBook(FONT, seed=8, size=SIZE).page(2)
+    assert shown.shape == SIZE
+    assert np.abs(shown.astype(int) - drawn).mean() < 4

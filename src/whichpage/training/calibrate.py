@@ -1,8 +1,11 @@
 """Learns what confidence means: from alignments of simulated photos with right and with wrong pages.
 
-usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [--alignments FILE.csv] [--diagram FILE.png]
+usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [PHOTOS LIBRARY ...] [--alignments FILE.csv]
+           [--diagram FILE.png]
 
-PHOTOS is made by `whichpage.training.photos` from validation books, LIBRARY holds those books. Every
+PHOTOS is made by `whichpage.training.photos` from validation books, LIBRARY holds those books. Further pairs
+are of books whose pages repeat themselves, as those of `whichpage.training.synthetic` do; they teach what
+that takes from the confidence, all else being as the first pair says. Every
 photo is answered twice: as it is, and as if its page were in no book (its true page and all that print
 nearly the same, as boilerplate and other editions do, are struck out). Prints the constants for
 `verify.Calibration` and `verify.TextCalibration`, the reliability of the confidence, and how many absent
@@ -76,7 +79,8 @@ def collect(photos: Path, library: Library) -> list[Sample]:
             if right or one.page_id not in unclear:
                 page = places[one.page_id]
                 name = f"{page.source.name}:{page.number}"
-                samples.append(Sample(row["photo"], name, verify.features(one.alignment), one.lines, right))
+                photo = f"{photos.name}/{row['photo']}"
+                samples.append(Sample(photo, name, verify.features(one.alignment), one.lines, right))
     return samples
 
 
@@ -141,9 +145,44 @@ class Learned:
         return np.asarray(1 / (1 + np.exp(-np.where(lines > 0, by_text, logit))), np.float64)
 
 
-def learn(features: NDArray[np.float64], lines: NDArray[np.int64], right: NDArray[np.bool_]) -> Learned:
-    """Both sets of weights: looks from all alignments, text from those with lines that agree."""
-    looks = fit(features, right)
+def fit_last(
+    features: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    *,
+    ridge: float = 1e-2,
+    rounds: int = 50,
+) -> float:
+    """The weight of the last feature, 0 or less, where those before it are known; by Newton's method.
+
+    Args:
+        features: (N, F). right: (N,).
+        weights: (F,) the bias and the weights of all features but the last.
+        ridge, rounds: as of `fit`.
+    """
+    known, x = weights[0] + features[:, :-1] @ weights[1:], features[:, -1]
+    weight = 0.0
+    for _ in range(rounds):
+        p = 1 / (1 + np.exp(-(known + weight * x)))
+        slope = float(x @ (right - p)) - ridge * weight
+        curvature = float(x**2 @ (p * (1 - p))) + ridge
+        weight = min(weight + float(np.clip(slope / curvature, -1, 1)), 0.0)
+    return weight
+
+
+def learn(
+    features: NDArray[np.float64],
+    lines: NDArray[np.int64],
+    right: NDArray[np.bool_],
+    repeating: NDArray[np.bool_],
+) -> Learned:
+    """Both sets of weights: looks from all alignments, text from those with lines that agree.
+
+    repeating: (N,) which are of books whose pages repeat themselves: they teach the last feature's weight,
+        the others those before it.
+    """
+    known = fit(features[~repeating][:, :-1], right[~repeating])
+    looks = np.append(known, fit_last(features[repeating], right[repeating], known))
     logit = looks[0] + features @ looks[1:]
     read = lines > 0
     text = fit(np.stack([logit, np.log1p(lines)], 1)[read], right[read], ridge=0.1)
@@ -175,11 +214,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("library", type=Path)
+    parser.add_argument("sets", type=Path, nargs="+", metavar="PHOTOS LIBRARY")
     parser.add_argument("--alignments", type=Path, help="keep what was measured, or read it if it is there")
     parser.add_argument("--diagram", type=Path, help="draw the reliability diagram")
     arguments = parser.parse_args()
+    if len(arguments.sets) % 2:
+        parser.error("to each folder of photos belongs a library")
     kept = arguments.alignments
     if kept and kept.exists():
         with kept.open(newline="") as file:
@@ -187,8 +227,10 @@ def main() -> None:
                 Sample(r[0], r[1], np.array(r[4:], float), int(r[3]), r[2] == "1") for r in csv.reader(file)
             ]
     else:
-        with Library.open(arguments.library) as library:
-            samples = collect(arguments.photos, library)
+        samples = []
+        for photos, folder in zip(arguments.sets[::2], arguments.sets[1::2], strict=True):
+            with Library.open(folder) as library:
+                samples += collect(photos, library)
     if kept and not kept.exists():
         with kept.open("w", newline="") as file:
             writer = csv.writer(file)
@@ -198,14 +240,22 @@ def main() -> None:
     features = np.stack([sample.features for sample in samples])
     lines = np.array([sample.lines for sample in samples])
     right = np.array([sample.right for sample in samples])
-    learned = learn(features, lines, right)
+    of = np.array([sample.photo.rpartition("/")[0] for sample in samples])
+    repeating = of != of[0]
+    learned = learn(features, lines, right, repeating)
     for name, weights in (("Calibration", learned.looks), ("TextCalibration", learned.text)):
         print(f"{name}(" + ", ".join(f"{value:.3f}" for value in weights) + ")")
 
     def answer(taught: NDArray[np.bool_], asked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return learn(features[taught], lines[taught], right[taught])(features[asked], lines[asked])
+        some = learn(features[taught], lines[taught], right[taught], repeating[taught])
+        return some(features[asked], lines[asked])
 
     confidence = reliability.held_out([sample.photo for sample in samples], answer)
+    for name in sorted(set(of)) if len(set(of)) > 1 else []:
+        print(f"{name}:")
+        chosen = np.flatnonzero(of == name)
+        print(report([samples[k] for k in chosen], confidence[chosen]))
+    print("all:")
     print(report(samples, confidence))
     if arguments.diagram:
         reliability.draw(reliability.bins(confidence, right), arguments.diagram)

@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("books", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--split", choices=["train", "val"], default="val")
+    parser.add_argument("--split", choices=["train", "val", "all"], default="val")
     parser.add_argument("--leave-out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -100,7 +100,8 @@ def main() -> None:
     arguments = parser.parse_args()
     left_out = set(arguments.leave_out.read_text().split("\n")) if arguments.leave_out else set()
     names = (path.relative_to(arguments.books).as_posix() for path in sorted(arguments.books.rglob("*.pdf")))
-    names_of_split = [name for name in names if split_of(name) == arguments.split and name not in left_out]
+    split = arguments.split
+    names_of_split = [name for name in names if split in ("all", split_of(name)) and name not in left_out]
     arguments.out.mkdir(parents=True, exist_ok=True)
     marks = mark_bank(64)
     torch.set_num_threads(1)

@@ -3,10 +3,15 @@
 Freely licensed vertical books are rare, and a photo of one is the hardest case for retrieval: every
 page is the same grid, only the characters differ. The text is random, drawn with the character
 frequencies of prose; what the encoder has to learn from it is the texture, not the language.
+
+usage: python -m whichpage.training.synthetic OUT --fonts FONT... [--books 20] [--pages 30] [--seed 1000]
+
+Writes such books as OUT/vertical-1000.pdf and so on, as scans are: pictures, no text.
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import cv2
@@ -14,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+# Of pages that are written to PDF: those of a small book at 200 dpi.
+PDF_SIZE = (1600, 1120)
 _HIRAGANA = [chr(c) for c in range(0x3042, 0x3094)]
 _KATAKANA = [chr(c) for c in range(0x30A2, 0x30F4)]
 # The 2,965 kanji of JIS X 0208 level 1, which every Japanese font has.
@@ -89,3 +96,30 @@ def _glyph(character: str, face: ImageFont.FreeTypeFont, cell: int) -> NDArray[n
     image = Image.new("L", (cell, cell), 255)
     ImageDraw.Draw(image).text((cell / 2, cell / 2), character, font=face, fill=0, anchor="mm")
     return np.asarray(image)
+
+
+def write_pdf(book: VerticalBook, pages: int, path: Path) -> None:
+    """A PDF of the pages 1 to `pages`, each a picture."""
+    first, *others = (Image.fromarray(book.page(number)) for number in range(1, pages + 1))
+    first.save(path, "PDF", save_all=True, append_images=others, resolution=200.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--fonts", type=Path, nargs="+", required=True, help="with Japanese, in turn")
+    parser.add_argument("--books", type=int, default=20)
+    parser.add_argument("--pages", type=int, default=30, help="of each book")
+    parser.add_argument("--seed", type=int, default=1000, help="of the first book; training has those below")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for seed in range(arguments.seed, arguments.seed + arguments.books):
+        font = arguments.fonts[seed % len(arguments.fonts)]
+        book = VerticalBook(font, seed=seed, size=PDF_SIZE)
+        write_pdf(book, arguments.pages, arguments.out / f"vertical-{seed}.pdf")
+
+
+if __name__ == "__main__":
+    main()

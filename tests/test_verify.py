@@ -351,14 +351,14 @@ def test_confidence_never_falls_as_a_feature_gets_better(feature: str) -> None:
 
 def test_confidence_is_logistic_in_its_features() -> None:
     """The constants are those of the features, in the same order."""
-    one = alignment(correlation=0.6, textured=10.0, scatter=3.0, lead=0.005)
+    one = alignment(correlation=0.6, textured=10.0, scatter=3.0, lead=0.02)
     values = {
         "correlation": 0.6,
         "agreeing": 0.5,
         "evidence": 0.6 * math.sqrt(10 / 40),
         "tightness": math.sqrt(10 / 40) / (1 + 3.0),
         "covered": 0.5,
-        "repeats": math.sqrt(10 / 40) * (0.02 - 0.005) / 0.03,
+        "repeats": math.sqrt(10 / 40) * (0.04 - 0.02) / 0.04,
     }
     assert list(values) == [field.name for field in fields(Calibration)][1:]
     np.testing.assert_allclose(features(one), list(values.values()))

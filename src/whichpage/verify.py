@@ -88,7 +88,8 @@ class Alignment:
     correlation: mean normalised cross-correlation of the fine blocks under the fitted warp.
     agreeing: weighted share of the fine blocks that correlate by more than 0.35 there.
     textured: sum of the fine blocks' weights: how much print was there to compare, 0 to 70.
-    lead: weighted mean of how much better blocks correlate there than elsewhere near; see `blocks.leads`.
+    lead: weighted mean of how much better the blocks that agree correlate there than elsewhere near, at half
+        the size; see `blocks.leads`.
     covered: share of the photo's print, by block, that lies where the page has print.
     scatter: median distance between where blocks fit best and where the warp puts them, in pixels.
     quad: (4, 2) float32, the page's corners in the photo's working pixels.
@@ -173,7 +174,9 @@ _FINER = (
 
 
 # From this lead on blocks fit in one place alone; so much below it they fit as well elsewhere.
-_CLEAR_LEAD, _LEAD_RANGE = 0.02, 0.03
+_CLEAR_LEAD, _LEAD_RANGE = 0.04, 0.04
+# A block agrees with the photo from this correlation on.
+_AGREES = 0.35
 # Within so many pixels of that level a block is still at the same place: less than half a character.
 _SAME_PLACE = 2
 
@@ -309,7 +312,8 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
         warp = warp.then(displacement)
         if level.tells:
             there = displacement(blocks.middles * level.scale - 0.5) / level.scale
-            lead = _mean(leads(maps, there, radius=_SAME_PLACE), weights)
+            agree = weights * (best_near(maps, there) > _AGREES)
+            lead = _mean(leads(maps, there, radius=_SAME_PLACE), agree)
     fitted = displacement(blocks.middles - 0.5)
     values = best_near(maps, fitted)
     total = float(weights.sum())
@@ -318,7 +322,7 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
     return Alignment(
         coarse=coarse,
         correlation=_mean(values, weights),
-        agreeing=float((weights * (values > 0.35)).sum() / max(total, 1e-6)),
+        agreeing=float((weights * (values > _AGREES)).sum() / max(total, 1e-6)),
         textured=total,
         lead=lead,
         covered=_covered(moved, level.reach, blocks, weights, seen),
@@ -365,7 +369,7 @@ CALIBRATION = Calibration(
     evidence=7.248,
     tightness=8.804,
     covered=1.658,
-    repeats=-2.851,
+    repeats=-3.087,
 )
 
 
@@ -395,7 +399,7 @@ class TextCalibration:
     lines: float
 
 
-TEXT_CALIBRATION = TextCalibration(bias=1.100, alignment=0.698, lines=2.611)
+TEXT_CALIBRATION = TextCalibration(bias=-0.394, alignment=0.464, lines=2.353)
 
 
 def confidence(

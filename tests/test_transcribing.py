@@ -86,6 +86,14 @@ def test_a_file_that_is_gone_or_has_changed_is_named(library: Library, tmp_path:
     }
 
 
+def test_a_copy_is_read_where_the_first_file_is_gone(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "copy.pdf").write_bytes((tmp_path / "bars.pdf").read_bytes())
+    library.add(tmp_path / "copy.pdf")
+    (tmp_path / "bars.pdf").unlink()
+    report = library.read("bars", workers=1)
+    assert (report.pages, report.failed) == (1, ())
+
+
 class Told:
     """A pool whose workers' fates are told: for each task one of them, in their order."""
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whichpage.catalog import Book, Catalog
+from whichpage.errors import SourceError
+from whichpage.files import Stamp, stamp
 from whichpage.indexing import AddProgress
 from whichpage.pool import Done, Lost, Pool
 from whichpage.tasks import Failed, Transcribe, Transcript
@@ -76,11 +78,13 @@ class Transcribing:
 
     def _share_out(self, book: Book) -> None:
         numbers = self.catalog.textless(book.id)
-        stamp = self.catalog.files(book.id)[book.path]
+        files = self.catalog.files(book.id)
+        # Where the book lies in several places, any that is as it was will do.
+        path = next((path for path, known in files.items() if _is_as_it_was(path, known)), book.path)
         self._total += len(numbers)
         for start in range(0, len(numbers), _CHUNK_PAGES):
             chunk = tuple(numbers[start : start + _CHUNK_PAGES])
-            self._tasks.append(Transcribe(book.path, stamp, book.id, chunk))
+            self._tasks.append(Transcribe(path, files[path], book.id, chunk))
 
     def _take(self, done: Done) -> None:
         task = done.task
@@ -127,3 +131,10 @@ class Transcribing:
         speed = self._done / elapsed if elapsed > 0 else 0.0
         left = (self._total - self._done) / speed if speed > 0 else None
         self.progress(AddProgress(self._done, self._total, speed, left, book))
+
+
+def _is_as_it_was(path: Path, known: Stamp) -> bool:
+    try:
+        return stamp(path) == known
+    except SourceError:
+        return False

@@ -134,9 +134,9 @@ class Library:
     ) -> ReadReport:
         """Reads pages by OCR whose files hold no text, so that scans are found by their text as well.
 
-        Takes about a second a page and core. What was read is kept every few pages: stop this at any moment,
-        even by killing the process, and call it again. Books that cannot be read are in the report, not
-        raised.
+        Takes one to two seconds a page and core. What was read is kept every few pages: stop this at any
+        moment, even by killing the process, and call it again. Books that cannot be read are in the report,
+        not raised.
 
         Args:
             books: as `remove` takes them; none for all.

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.errors import SourceError
@@ -48,6 +48,18 @@ class AddProgress:
     pages_per_second: float
     seconds_left: float | None
     book: Path | None
+
+    @classmethod
+    def after(
+        cls, elapsed: float, *, pages: int, done: int, total: int, known: bool, book: Path | None
+    ) -> Self:
+        """How far it has come after so many seconds, in which `pages` pages were done.
+
+        known: whether `total` is all that there will be.
+        """
+        speed = pages / elapsed if elapsed > 0 else 0.0
+        left = (total - done) / speed if known and speed > 0 else None
+        return cls(done, total, speed, left, book)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,10 +307,12 @@ class Indexing:
     def _tell(self, book: Path | None) -> None:
         if self.progress is None:
             return
-        elapsed = time.monotonic() - self._started if self._started else 0.0
-        speed = self._pages_now / elapsed if elapsed > 0 else 0.0
-        left = (self._pages_total - self._pages_done) / speed if speed > 0 else None
-        open_files = self._to_inspect or self._inspecting
-        self.progress(
-            AddProgress(self._pages_done, self._pages_total, speed, None if open_files else left, book)
+        now = AddProgress.after(
+            time.monotonic() - self._started if self._started else 0.0,
+            pages=self._pages_now,
+            done=self._pages_done,
+            total=self._pages_total,
+            known=not (self._to_inspect or self._inspecting),
+            book=book,
         )
+        self.progress(now)

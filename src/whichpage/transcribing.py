@@ -55,7 +55,6 @@ class Transcribing:
     _strikes: dict[Path, int] = field(default_factory=dict)
     _busy: int = 0
     _total: int = 0
-    _done: int = 0
     _began: float = field(default_factory=time.monotonic)
     _report: ReadReport = field(default_factory=ReadReport)
 
@@ -109,7 +108,6 @@ class Transcribing:
 
     def _write(self, task: Transcribe, read: Sequence[Transcript]) -> None:
         self.catalog.write_text(task.book, [(one.number, one.text, one.places) for one in read])
-        self._done += len(read)
         self._report = replace(
             self._report,
             pages=self._report.pages + len(read),
@@ -127,10 +125,9 @@ class Transcribing:
     def _tell(self, book: Path) -> None:
         if self.progress is None:
             return
-        elapsed = time.monotonic() - self._began
-        speed = self._done / elapsed if elapsed > 0 else 0.0
-        left = (self._total - self._done) / speed if speed > 0 else None
-        self.progress(AddProgress(self._done, self._total, speed, left, book))
+        elapsed, done = time.monotonic() - self._began, self._report.pages
+        now = AddProgress.after(elapsed, pages=done, done=done, total=self._total, known=True, book=book)
+        self.progress(now)
 
 
 def _is_as_it_was(path: Path, known: Stamp) -> bool:

@@ -37,11 +37,16 @@ class TextWitness:
         self._photo, self._reader, self._store, self._lap = photo, reader, store, lap
 
     @cached_property
+    def _reading(self) -> Reads | None:
+        """The reader; None also where the library holds no text to compare with what it would read."""
+        return self._reader if self._reader is not None and self._store.has_text() else None
+
+    @cached_property
     def lines(self) -> list[ReadLine]:
-        """The lines read off the photo; none where the library holds no text to compare them with."""
-        if self._reader is None or not self._store.has_text():
+        """The lines read off the photo; none where there is no use in reading."""
+        if self._reading is None:
             return []
-        lines = self._reader.read(self._photo)
+        lines = self._reading.read(self._photo)
         self._lap("read")
         return lines
 
@@ -56,7 +61,7 @@ class TextWitness:
 
         False where there is too little text on either side to tell.
         """
-        if self._reader is None or not self._store.has_text():
+        if self._reading is None:
             return False
         (printed,) = self._store.printed_lines([page_id])
         return textmatch.can_tell(printed) and textmatch.contradicts(self.lines, printed, quad)

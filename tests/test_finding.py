@@ -371,18 +371,61 @@ def test_sure_match_spares_the_other_candidates(
         return shelf.asked
 
     glance = FindOptions().glance
-    assert asked(FindOptions(first=7, few=0, sure=0.9)) == 7 + glance
-    assert asked(FindOptions(first=7, few=0, sure=2.0)) == PAGES + glance
-    assert asked(FindOptions(first=7, certain=2.0, sure=0.9)) == 7 + glance
+    assert asked(FindOptions(ahead=0, first=7, few=0, sure=0.9)) == 7 + glance
+    assert asked(FindOptions(ahead=0, first=7, few=0, sure=2.0)) == PAGES + glance
+    assert asked(FindOptions(ahead=0, first=7, certain=2.0, sure=0.9)) == 7 + glance
 
 
-def test_photo_the_right_way_up_needs_one_glance(finder: Finder, shelf: Shelf) -> None:
-    upright = photo_of([(shelf.drawn[2], CORNERS)])
+def test_page_far_ahead_is_looked_at_alone(finder: Finder, shelf: Shelf) -> None:
     shelf.asked = 0
-    assert verified(ask(finder, upright)) == [3]
+    assert verified(ask(finder, photo_of([(shelf.drawn[2], CORNERS)]))) == [3]
+    assert shelf.asked == 1
+
+
+def test_turned_photo_needs_one_glance_where_nothing_tells_that_it_is_upright(
+    finder: Finder, shelf: Shelf
+) -> None:
+    turned = np.ascontiguousarray(photo_of([(shelf.drawn[2], CORNERS)])[::-1, ::-1])
+    shelf.asked = 0
+    assert verified(ask(finder.variant(options=FindOptions(ahead=0, upright=9)), turned)) == [3]
     assert shelf.asked == FindOptions().glance
-    assert verified(ask(finder, np.ascontiguousarray(upright[::-1, ::-1]))) == [3]
-    assert shelf.asked == 2 * FindOptions().glance + FindOptions().first
+
+
+def test_page_far_ahead_is_compared_if_there_is_any_doubt(finder: Finder, shelf: Shelf) -> None:
+    photo = photo_of([(shelf.drawn[2], CORNERS)])
+    shelf.asked = 0
+    assert verified(ask(finder.variant(options=FindOptions(doubtless=2.0)), photo)) == [3]
+    assert shelf.asked == 1 + FindOptions().glance
+
+
+@pytest.mark.parametrize("count", [2, 6])
+def test_copies_of_a_page_are_all_answered(count: int, encoder: Encoder, page_finder: PageFinder) -> None:
+    """As where a book is in another one too: nothing tells them apart."""
+    pages = [text_page(seed) for seed in range(1, 10)]
+    shelf = Shelf([*pages, *[pages[3]] * (count - 1)])
+    ids = np.arange(ID + 1, ID + 1 + len(shelf.drawn), dtype=np.int64)
+    finder = Finder(
+        encoder, page_finder, FlatIndex(ids, encoder.encode(shelf.drawn).bits), shelf, FindOptions()
+    )
+    answer = ask(finder, photo_of([(shelf.drawn[3], CORNERS)], curl=0.02))
+    assert sorted(verified(answer)) == [4, *range(10, 9 + count)]
+    assert len({match.confidence for match in answer.matches if match.verified}) == 1
+
+
+def test_variant_keeps_what_is_not_named(
+    encoder: Encoder, page_finder: PageFinder, index: FlatIndex, shelf: Shelf
+) -> None:
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions(ahead=0), reader=Told([]))
+    photo = photo_of([(shelf.drawn[2], CORNERS)])
+    empty = FlatIndex(np.empty(0, np.int64), np.empty((0, 3, 32), np.uint8))
+    assert ask(finder.variant(index=empty), photo).matches == ()
+    shelf.asked = 0
+    blind = finder.variant(reads=False)
+    assert blind.reader is None
+    assert blind.index is finder.index
+    assert verified(ask(blind, photo)) == [3]
+    assert shelf.asked == FindOptions().glance  # its options are the finder's: nothing is ahead of others
+    assert finder.variant(options=FindOptions()).reader is finder.reader
 
 
 def test_pages_alike_are_compared_on_the_photo(encoder: Encoder, page_finder: PageFinder) -> None:
@@ -396,7 +439,7 @@ def test_pages_alike_are_compared_on_the_photo(encoder: Encoder, page_finder: Pa
     for shown, other in ((4, 10), (10, 4)):
         shelf.asked = 0
         answer = ask(finder, photo_of([(shelf.drawn[shown - 1], CORNERS)], curl=0.02))
-        assert shelf.asked == FindOptions().glance
+        assert shelf.asked == FindOptions().pair
         assert [match.page for match in answer.matches] == [shown, other]
 
 
@@ -409,7 +452,8 @@ def test_page_that_fits_as_well_is_a_rival_whatever_its_code(
     later[300:400] = pages[7][300:400]
     shelf = Shelf([*pages, later])
     codes = encoder.encode(shelf.drawn).bits.copy()
-    finder = Finder(encoder, page_finder, FlatIndex(np.arange(ID + 1, ID + 11), codes), shelf, FindOptions())
+    options = FindOptions(ahead=0)  # the page itself is not looked at alone
+    finder = Finder(encoder, page_finder, FlatIndex(np.arange(ID + 1, ID + 11), codes), shelf, options)
     photo = photo_of([(shelf.drawn[3], CORNERS)], curl=0.02)
     nearest = [page_id - ID for page_id in finder.propose(decode(photo))[0]]
     codes[9] = codes[nearest[3] - 1]  # the fourth of ten

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any
 
 import cv2
@@ -54,7 +55,12 @@ class Blocks:
         return np.asarray(_within(cv2.integral(seen), tops, lefts, bottoms, rights) / area, np.float64)
 
     def correlate(
-        self, image: NDArray[np.float32], page: NDArray[np.float32], reach: tuple[int, int]
+        self,
+        image: NDArray[np.float32],
+        page: NDArray[np.float32],
+        reach: tuple[int, int],
+        *,
+        threads: Executor | None = None,
     ) -> NDArray[np.float32]:
         """Normalised cross-correlation of each block of a page with the image around the same place.
 
@@ -62,15 +68,26 @@ class Blocks:
             image: (H + 2 ry, W + 2 rx).
             page: (H, W).
             reach: (ry, rx) how far blocks look, rows and columns.
+            threads: take over half of the blocks; must not be those that call. None to do all here.
 
         Returns:
             (N, 2 ry + 1, 2 rx + 1); the middle is where the block stays where it is.
         """
         high, wide = self.height, self.width
         maps = np.empty((len(self._tops), 2 * reach[0] + 1, 2 * reach[1] + 1), np.float32)
-        for found, y, x in zip(maps, self._tops.tolist(), self._lefts.tolist(), strict=True):
-            field = image[y : y + high + 2 * reach[0], x : x + wide + 2 * reach[1]]
-            cv2.matchTemplate(field, page[y : y + high, x : x + wide], cv2.TM_CCOEFF_NORMED, found)
+        places = list(zip(maps, self._tops.tolist(), self._lefts.tolist(), strict=True))
+
+        def match(some: slice) -> None:
+            for found, y, x in places[some]:
+                field = image[y : y + high + 2 * reach[0], x : x + wide + 2 * reach[1]]
+                cv2.matchTemplate(field, page[y : y + high, x : x + wide], cv2.TM_CCOEFF_NORMED, found)
+
+        if threads is None:
+            match(slice(None))
+        else:
+            other = threads.submit(match, slice(1, None, 2))
+            match(slice(0, None, 2))
+            other.result()
         # Where either side has no variance the correlation is undefined; OpenCV says inf, nan or 1 there.
         return np.asarray(np.where(np.abs(maps) < 0.9999, maps, 0), np.float32)
 

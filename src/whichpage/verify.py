@@ -10,6 +10,7 @@ how well the blocks correlate where that one warp puts them.
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -65,6 +66,10 @@ class Thumbnail:
         if image is None:
             raise LibraryError("the library is damaged: a page's thumbnail cannot be decoded")
         return np.asarray(image, np.uint8)
+
+    def prepare(self) -> None:
+        """Makes `levels` ready."""
+        _ = self.levels
 
     @cached_property
     def levels(self) -> tuple[NDArray[np.float32], ...]:
@@ -278,8 +283,10 @@ def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
     return _mean(heights, weights), warp.then(_fit(blocks, shifts, heights * weights, level, (h, w)))
 
 
-def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
-    """The finer levels, from the coarse level's warp on."""
+def align(
+    on: Sheet, page: Thumbnail, coarse: float, warp: Warp, *, threads: Executor | None = None
+) -> Alignment:
+    """The finer levels, from the coarse level's warp on; `threads` share the work of one alignment."""
     h, w = page.size
     lead = 0.0
     for level in _FINER:
@@ -302,7 +309,7 @@ def align(on: Sheet, page: Thumbnail, coarse: float, warp: Warp) -> Alignment:
         blocks = Blocks(picture.shape, level.grid)
         seen = blocks.shares(visible, scale=4 // level.scale)
         weights = blocks.print_strength(picture) * seen
-        maps = blocks.correlate(moved, picture, level.reach)
+        maps = blocks.correlate(moved, picture, level.reach, threads=threads)
         shifts, heights = peaks(maps)
         say = np.maximum(heights, 0) ** 2 * weights
         if level.degree:

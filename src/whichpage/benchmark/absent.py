@@ -9,7 +9,7 @@ import numpy as np
 
 from whichpage.benchmark.scoring import Compares
 from whichpage.benchmark.truth import TruthPhoto
-from whichpage.finding import Finder, FindOptions
+from whichpage.finding import Finder
 from whichpage.index import FlatIndex
 from whichpage.library import Library
 from whichpage.types import Answer
@@ -54,8 +54,4 @@ class Struck:
 
     def _without(self, page_ids: Iterable[int]) -> Finder:
         kept = ~np.isin(self._page_ids, list(page_ids))
-        whole = self._finder
-        index = FlatIndex(self._page_ids[kept], self._bits[kept])
-        return Finder(
-            whole.encoder, whole.page_finder, index, whole.store, FindOptions(), reader=whole.reader
-        )
+        return self._finder.variant(index=FlatIndex(self._page_ids[kept], self._bits[kept]))

@@ -139,17 +139,7 @@ def growth(
         ids, bits = catalog.codes()
         finder = _finder(catalog, model)
         shown = _shown(finder, photos, catalog.pages(ids.tolist()))
-        finders = {
-            size: Finder(
-                finder.encoder,
-                finder.page_finder,
-                FlatIndex(*_sized(ids, bits, size, shown)),
-                catalog,
-                FindOptions(),
-                reader=finder.reader,
-            )
-            for size in sizes
-        }
+        finders = {size: finder.variant(index=FlatIndex(*_sized(ids, bits, size, shown))) for size in sizes}
         for photo in track(photos, "photos in libraries of several sizes"):
             for size, sized in finders.items():
                 found[size].append(sized.find(photo, name="", top=5))

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage import verify
-from whichpage.finding import Finder, FindOptions
+from whichpage.finding import FindOptions
 from whichpage.library import Library
 from whichpage.photo import decode
 from whichpage.sameprint import SAME_PRINT, prints_like, reprints
@@ -50,10 +50,7 @@ def collect(photos: Path, library: Library) -> list[Sample]:
     """The alignments of all photos with all candidates that were aligned finely."""
     finder = library.finder()
     # Never content, so that it tries all that there is to try for every photo.
-    never = FindOptions(certain=2.0, sure=2.0, accepted=2.0)
-    patient = Finder(
-        finder.encoder, finder.page_finder, finder.index, finder.store, never, reader=finder.reader
-    )
+    patient = finder.variant(options=FindOptions(doubtless=2.0, certain=2.0, sure=2.0, accepted=2.0))
     samples = []
     # By all names: a copy of a book is kept under the first of them.
     files = list(library.catalog.known())

@@ -16,7 +16,7 @@ import numpy as np
 from whichpage.benchmark.peers.protocol import RANKED, IndexCost, LibraryPage, Progress, Ranked
 from whichpage.catalog import Catalog
 from whichpage.encoder import model_id
-from whichpage.finding import Finder, FindOptions
+from whichpage.finding import Finder
 from whichpage.index import FlatIndex
 from whichpage.library import Library
 from whichpage.verify import ACCEPTED
@@ -46,23 +46,13 @@ class OwnPeer:
 
     def index(self, pages: Sequence[LibraryPage], folder: Path, progress: Progress) -> IndexCost:
         cost = self._time_adding(pages, folder, progress)
-        with Library.open(self._folder, model=self._model) as library:
-            whole = library.finder()
-        catalog = Catalog.open(self._folder)
+        library = Library.open(self._folder, model=self._model)  # stays open: the finder reads from it
         wanted = set(pages)
-        page_ids, bits = catalog.codes()
-        chosen = np.array(
-            [LibraryPage(page.source, page.number) in wanted for page in catalog.pages(page_ids.tolist())],
-            bool,
-        )
-        self._finder = Finder(
-            whole.encoder,
-            whole.page_finder,
-            FlatIndex(page_ids[chosen], bits[chosen]),
-            catalog,
-            FindOptions(),
-            reader=whole.reader if self._text else None,
-        )
+        page_ids, bits = library.catalog.codes()
+        places = library.catalog.pages(page_ids.tolist())
+        chosen = np.array([LibraryPage(page.source, page.number) in wanted for page in places], bool)
+        index = FlatIndex(page_ids[chosen], bits[chosen])
+        self._finder = library.finder().variant(index=index, reads=self._text)
         return cost
 
     def answer(self, photo: Path) -> list[Ranked]:

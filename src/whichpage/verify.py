@@ -60,6 +60,7 @@ class Thumbnail:
         self._small = self._decode(cv2.IMREAD_REDUCED_GRAYSCALE_4)
         self.landscape = bool(self._small.shape[1] > self._small.shape[0])
         self.size = PAGE_SIZE[::-1] if self.landscape else PAGE_SIZE
+        self._blocks: dict[tuple[int, tuple[int, int]], tuple[Blocks, NDArray[np.float64]]] = {}
 
     def _decode(self, flags: int) -> Grey:
         image = cv2.imdecode(self._encoded, flags)
@@ -83,6 +84,18 @@ class Thumbnail:
         """The page at 1/4, (H, W) float32."""
         size = (self.size[0] // 4, self.size[1] // 4)
         return local_contrast(_resize(self._small, size, method=cv2.INTER_LINEAR), window=_WINDOW // 4)
+
+    def picture(self, scale: int) -> NDArray[np.float32]:
+        """The page at 1/`scale`, which is 1, 2 or 4."""
+        return self.quarter if scale == 4 else self.levels[scale == 1]
+
+    def blocks(self, scale: int, grid: tuple[int, int]) -> tuple[Blocks, NDArray[np.float64]]:
+        """The blocks of the page at 1/`scale`, and how much is printed in each, (N,), whatever the photo."""
+        key = scale, grid
+        if key not in self._blocks:
+            blocks = Blocks(self.picture(scale).shape, grid)
+            self._blocks[key] = blocks, blocks.print_strength(self.picture(scale))
+        return self._blocks[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,9 +284,9 @@ def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
     h, w = page.size
     margin = MARGIN if h >= w else MARGIN[::-1]
     level = _COARSE if h >= w else _COARSE.lying()
-    blocks = Blocks(page.quarter.shape, level.grid)
+    blocks, strength = page.blocks(level.scale, level.grid)
     seen = blocks.shares(on.seen, scale=1, offset=(margin[0] // 4, margin[1] // 4))
-    weights = blocks.print_strength(page.quarter) * seen
+    weights = strength * seen
     maps = blocks.correlate(on.quarter, page.quarter, level.reach)
     # Blocks may disagree by two pixels (scale, turn, curl) and still vote for the same shift.
     votes = sum(weight * cv2.dilate(m, np.ones((5, 5))) for weight, m in zip(weights, maps, strict=True))
@@ -291,7 +304,7 @@ def align(
     lead = 0.0
     for level in _FINER:
         level = level.lying() if h < w else level
-        view, picture = on.levels[level.scale == 1], page.levels[level.scale == 1]
+        view, picture = on.levels[level.scale == 1], page.picture(level.scale)
         dense = warp.dense(level.scale)
         margin = level.reach
         moved = np.asarray(
@@ -306,9 +319,9 @@ def align(
         visible = np.asarray(
             cv2.remap(on.seen, quarter[..., 0], quarter[..., 1], cv2.INTER_LINEAR), np.float32
         )
-        blocks = Blocks(picture.shape, level.grid)
+        blocks, strength = page.blocks(level.scale, level.grid)
         seen = blocks.shares(visible, scale=4 // level.scale)
-        weights = blocks.print_strength(picture) * seen
+        weights = strength * seen
         maps = blocks.correlate(moved, picture, level.reach, threads=threads)
         shifts, heights = peaks(maps)
         say = np.maximum(heights, 0) ** 2 * weights

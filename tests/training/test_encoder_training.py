@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from whichpage.encoder import SHIPPED_ENCODER
 from whichpage.training import encoder_training
 from whichpage.training.encoder_training import (
     AROUND,
@@ -285,3 +286,26 @@ def test_new_run_begins_with_the_weights_it_is_given(
     train(cache, replace(RECIPE, steps=2), tmp_path, start=other, progress=told.append)
     assert told == [0, 1, 1, 2]
     assert not torch.equal(seen[1], other["stem.0.weight"])  # it went on from its checkpoint
+
+
+def test_command_begins_with_another_encoders_weights(
+    cache: PageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, object] = {}
+
+    def noted(pages: PageCache, recipe: EncoderRecipe, out: Path, **others: object) -> None:
+        given.update(others, recipe=recipe, out=out)
+
+    monkeypatch.setattr(encoder_training, "train", noted)
+    monkeypatch.setattr(encoder_training.PageCache, "open", lambda *folders: cache)
+    line = ["encoder_training", "--pages", "x", "--out", str(tmp_path), "--learning-rate", "6e-4"]
+    monkeypatch.setattr("sys.argv", line)
+    encoder_training.main()
+    assert given["recipe"] == replace(EncoderRecipe(), learning_rate=6e-4)
+    assert given["start"] is None
+    monkeypatch.setattr("sys.argv", [*line, "--start", str(SHIPPED_ENCODER), "--steps", "7"])
+    encoder_training.main()
+    assert given["recipe"] == replace(EncoderRecipe(), learning_rate=6e-4, steps=7)
+    start = given["start"]
+    assert isinstance(start, dict)
+    PageEncoder().load_state_dict(start)

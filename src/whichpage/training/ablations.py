@@ -32,7 +32,7 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "recipe": {},
     "layout-averaged": {"layout": False},
     "random-batch": {"same_book": 0},
-    "no-memory": {"memory": 0},
+    "memory": {"memory": 2048},
     "128-bits": {"bits": 128},
     "512-bits": {"bits": 512},
     **{f"without-{part}": {"without": (part,)} for part in (*PARTS, *AROUND)},

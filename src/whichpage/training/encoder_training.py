@@ -1,8 +1,10 @@
 """Trains the page encoder: clean page and simulated photo of it must get the same code.
 
 usage: python -m whichpage.training.encoder_training --pages DIR [--pages DIR] --out runs/encoder --steps 1500
+           [--start FILE.onnx] [--learning-rate 6e-4]
 
-DIR is made by `whichpage.training.pages`. A killed run goes on from its last checkpoint.
+DIR is made by `whichpage.training.pages`. A killed run goes on from its last checkpoint. A new one begins
+with the weights in FILE.onnx, if it is given, else with random ones.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from whichpage.training import runs
+from whichpage.training import runs, weights
 from whichpage.training.losses import CrossBatchMemory, info_nce, soft_sign
 from whichpage.training.marks import mark_bank
 from whichpage.training.network import PageEncoder
@@ -50,7 +52,7 @@ class EncoderRecipe:
     temperature: float = 0.07
     sharpness: float = 1.5
     part_weight: float = 0.5
-    memory: int = 2048  # clean pages of past batches that are negatives as well
+    memory: int = 0  # clean pages of past batches that are negatives too; docs/results.md says why none
     bits: int = CODE_BITS
     layout: bool = True  # False averages the last feature map away; see `PageEncoder`
     without: tuple[str, ...] = ()  # parts that the training photos lack: `SimulatorOptions`' or `AROUND`'s
@@ -361,11 +363,15 @@ def main() -> None:
     parser.add_argument("--pages", type=Path, action="append", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=EncoderRecipe.steps)
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--learning-rate", type=float, default=EncoderRecipe.learning_rate)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
-    train(PageCache.open(*arguments.pages), EncoderRecipe(steps=arguments.steps), arguments.out)
+    start = weights.read(arguments.start) if arguments.start else None
+    recipe = EncoderRecipe(steps=arguments.steps, learning_rate=arguments.learning_rate)
+    train(PageCache.open(*arguments.pages), recipe, arguments.out, start=start)
 
 
 if __name__ == "__main__":

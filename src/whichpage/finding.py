@@ -1,8 +1,8 @@
 """Photo -> answer: the stages of finding, one after the other, and how far each of them looks.
 
-Retrieval proposes, verification decides. The few candidates that retrieval puts first are verified
-before the others, so that an easy photo is answered at once and only a hard one, or one of no page
-in the library, pays for all of them.
+Retrieval proposes, verification decides. A candidate that is far ahead of all others is verified alone, the
+few that retrieval puts first before the rest, so that an easy photo is answered at once and only a hard
+one, or one of no page in the library, pays for all of them.
 """
 
 from __future__ import annotations

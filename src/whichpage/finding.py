@@ -311,8 +311,9 @@ class Finder:
         if len(foremost) > self._options.pair:
             return []
         coarse = self._align_coarsely(search.photo, places, foremost, {})
-        found = self._align_finely(search, coarse, view=number)
-        return found if _reaches(self._options.doubtless, found) else []
+        found = self._fit_finely(search, coarse, view=number)
+        # Text is asked for only then: reading takes ten times as long as a glance.
+        return self._questioned(search, found) if _reaches(self._options.doubtless, found) else []
 
     def _among_rivals(self, search: _Search, view: PageView, number: int) -> list[Aligned]:
         """The first candidates, if one fits for certain and all that might fit as well were compared."""
@@ -477,8 +478,11 @@ class Finder:
         return coarse
 
     def _align_finely(self, search: _Search, coarse: Sequence[_Coarse], *, view: int) -> list[Aligned]:
-        """Aligns candidates finely, the best once more where it is not clear yet, and asks for their text."""
+        """Aligns candidates finely and asks those that are in doubt for their text."""
+        return self._questioned(search, self._fit_finely(search, coarse, view=view))
 
+    def _fit_finely(self, search: _Search, coarse: Sequence[_Coarse], *, view: int) -> list[Aligned]:
+        """Aligns candidates finely, the best once more where it is not clear yet."""
         # One candidate has all threads; of several each has one.
         threads = self._threads if len(coarse) == 1 else None
 
@@ -496,7 +500,7 @@ class Finder:
             sure = verify.confidence(alignment)
             aligned += [Aligned(candidate.page_id, view, alignment, sure) for candidate in one.candidates]
         search.watch.lap("verify")
-        return self._questioned(search, aligned)
+        return aligned
 
     def _matches(self, photo: photos.Photo, aligned: list[Aligned], *, top: int) -> list[Match]:
         best: dict[int, Aligned] = {}

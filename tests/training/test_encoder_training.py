@@ -297,7 +297,7 @@ def test_command_begins_with_another_encoders_weights(
         given.update(others, recipe=recipe, out=out)
 
     monkeypatch.setattr(encoder_training, "train", noted)
-    monkeypatch.setattr(encoder_training.PageCache, "open", lambda *folders: cache)
+    monkeypatch.setattr(PageCache, "open", lambda *folders: cache)
     line = ["encoder_training", "--pages", "x", "--out", str(tmp_path), "--learning-rate", "6e-4"]
     monkeypatch.setattr("sys.argv", line)
     encoder_training.main()

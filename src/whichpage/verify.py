@@ -383,13 +383,13 @@ class Calibration:
 
 
 CALIBRATION = Calibration(
-    bias=-8.273,
-    correlation=0.0,
-    agreeing=1.094,
-    evidence=7.248,
-    tightness=8.804,
-    covered=1.658,
-    repeats=-3.087,
+    bias=-8.154,
+    correlation=0.801,
+    agreeing=1.088,
+    evidence=6.379,
+    tightness=7.928,
+    covered=1.768,
+    repeats=-2.759,
 )
 
 
@@ -419,7 +419,7 @@ class TextCalibration:
     lines: float
 
 
-TEXT_CALIBRATION = TextCalibration(bias=-0.394, alignment=0.464, lines=2.353)
+TEXT_CALIBRATION = TextCalibration(bias=-0.283, alignment=0.500, lines=2.339)
 
 
 def confidence(

@@ -463,6 +463,20 @@ def test_page_that_fits_as_well_is_a_rival_whatever_its_code(
     assert shelf.asked == FindOptions().glance
 
 
+@pytest.mark.parametrize(("lead", "asked"), [(0.0, 4), (0.04, 4 + FindOptions().glance)])
+def test_pages_with_codes_as_near_are_told_apart_by_how_they_fit(
+    lead: float, asked: int, encoder: Encoder, page_finder: PageFinder, shelf: Shelf
+) -> None:
+    """At the first glance, unless codes are so near that the pages must be compared finely."""
+    codes = encoder.encode(shelf.drawn).bits.copy()
+    codes[[4, 6, 8]] = codes[2]
+    index = FlatIndex(np.arange(ID + 1, ID + 1 + PAGES, dtype=np.int64), codes)
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions(lead=lead))
+    shelf.asked = 0
+    assert verified(ask(finder, photo_of([(shelf.drawn[2], CORNERS)]))) == [3]
+    assert shelf.asked == asked
+
+
 def test_page_far_ahead_that_does_not_fit_is_no_answer(
     encoder: Encoder, page_finder: PageFinder, shelf: Shelf
 ) -> None:

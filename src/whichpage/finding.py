@@ -69,7 +69,8 @@ class FindOptions:
     """How far finding looks.
 
     ahead: pages whose codes are nearer than all others by this are looked at by themselves, if they are no
-        more than `pair`: one, or two that look alike.
+        more than `pair`: one, or two that look alike. Up to `glance` of them must first be told apart by how
+        they fit.
     upright: so much nearer they must be, the page taken upright, for other turns not to be tried at once.
     candidates: pages retrieval proposes for a page view.
     first: how many of them are looked at before a match may end the search.
@@ -305,12 +306,19 @@ class Finder:
         return aligned
 
     def _foremost(self, search: _Search, view: PageView, number: int) -> list[Aligned]:
-        """The page or two whose codes are far ahead of all others, if one of them fits beyond doubt."""
+        """The page or two that are far ahead of all others, if one of them fits beyond doubt.
+
+        By their codes; or by how they fit at the first level of alignment, where few have codes as near.
+        """
         places = hypotheses.near(view)[:1]
         foremost = _nearest(self._retrieve(search, places), by=self._options.ahead)
-        if len(foremost) > self._options.pair:
+        if len(foremost) > self._options.glance:
             return []
         coarse = self._align_coarsely(search.photo, places, foremost, {})
+        if len(foremost) > self._options.pair:
+            coarse, _ = self._rivals(coarse)
+            if len(coarse) > self._options.pair:
+                return []
         found = self._fit_finely(search, coarse, view=number)
         # Text is asked for only then: reading takes ten times as long as a glance.
         return self._questioned(search, found) if _reaches(self._options.doubtless, found) else []

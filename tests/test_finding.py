@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -332,6 +332,25 @@ def test_a_page_that_looks_right_but_has_other_words_is_not_accepted(
     answer = ask(twin, photo)
     assert verified(answer) == []
     assert {match.page: match.confidence for match in answer.matches}[3] == FindOptions.doubted
+
+
+def test_of_a_page_that_holds_its_lines_no_more_are_read_than_are_needed(
+    encoder: Encoder, page_finder: PageFinder, index: FlatIndex, shelf: Shelf
+) -> None:
+    left: list[ReadLine] = []
+
+    class Reader:
+        def read(self, photo: Photo) -> Iterator[ReadLine]:
+            left.extend(seen(told(3)[4:20], CORNERS))
+            while left:
+                yield left.pop(0)
+
+    written = Shelf(shelf.drawn, {3: told(3)})
+    finder = Finder(encoder, page_finder, index, written, FindOptions(doubtless=2.0), reader=Reader())
+    answer = ask(finder, photo_of([(shelf.drawn[2], CORNERS)]))
+    assert verified(answer) == [3]
+    assert "read" in answer.timings
+    assert len(left) == 6
 
 
 def test_of_two_pages_in_a_photo_the_text_speaks_against_one(

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from whichpage.photo import Photo, decode
 from whichpage.printed import normalise
 from whichpage.reading import ReadLine, TextReader
+from whichpage.types import Colour
 
 FLAT = Path(__file__).parents[1] / "demo" / "photos" / "01-flat.jpg"
 
@@ -23,14 +25,14 @@ def reader() -> TextReader:
 
 @pytest.fixture(scope="module")
 def upright(reader: TextReader) -> list[ReadLine]:
-    return reader.read(decode(FLAT))
+    return list(reader.read(decode(FLAT)))
 
 
 def test_the_longest_lines_are_read(upright: list[ReadLine], reader: TextReader) -> None:
     text = " ".join(line.text for line in upright)
     assert 8 <= len(upright) <= 16
     assert normalise("it is straightforward to show the following") in text
-    few = reader.read(decode(FLAT), most=3)
+    few = list(reader.read(decode(FLAT), most=3))
     assert [line.text for line in few] == [line.text for line in upright[:3]]
 
 
@@ -48,7 +50,7 @@ def test_lines_run_from_their_first_character_to_their_last(upright: list[ReadLi
 def test_a_turned_photo_reads_the_same(turn: int, upright: list[ReadLine], reader: TextReader) -> None:
     pixels = decode(FLAT).pixels
     height, width = pixels.shape[:2]
-    turned = reader.read(decode(np.ascontiguousarray(np.rot90(pixels, turn))))
+    turned = list(reader.read(decode(np.ascontiguousarray(np.rot90(pixels, turn)))))
     found = 0
     for line in upright:
         other = max(turned, key=lambda one: SequenceMatcher(None, line.text, one.text).ratio())
@@ -63,12 +65,35 @@ def test_a_turned_photo_reads_the_same(turn: int, upright: list[ReadLine], reade
 
 def test_a_photo_without_text_has_no_lines(reader: TextReader) -> None:
     noise = np.random.default_rng(1).integers(90, 110, (400, 300, 3), np.uint8)
-    assert reader.read(decode(noise)) == []
-    assert reader.read(Photo(np.full((64, 64, 3), 200, np.uint8), 64, 64)) == []
+    assert list(reader.read(decode(noise))) == []
+    assert list(reader.read(Photo(np.full((64, 64, 3), 200, np.uint8), 64, 64))) == []
 
 
 def test_a_small_photo_is_read(reader: TextReader) -> None:
     with Image.open(FLAT) as image:
         image.thumbnail((700, 700))
         small = np.asarray(image.convert("RGB"))
-    assert reader.read(decode(small))
+    assert list(reader.read(decode(small)))
+
+
+class CountingReader(TextReader):
+    """Counts the lines that it is made to recognise."""
+
+    count = 0
+
+    def _recognise(self, pixels: Colour, box: NDArray[np.float32]) -> tuple[str, float]:
+        self.count += 1
+        return super()._recognise(pixels, box)
+
+
+def test_lines_are_read_when_they_are_asked_for(upright: list[ReadLine]) -> None:
+    """The first three tell which way up the text is; if they are read surely, as they stand."""
+    reader = CountingReader(threads=1)
+    lines = reader.read(decode(FLAT))
+    assert next(lines) == upright[0]
+    assert reader.count == 3
+    assert [next(lines) for _ in range(3)] == upright[1:4]
+    assert reader.count == 4
+    turned = reader.read(decode(np.ascontiguousarray(decode(FLAT).pixels[::-1, ::-1])))
+    assert SequenceMatcher(None, next(turned).text, upright[0].text).ratio() > 0.9
+    assert reader.count == 4 + 6

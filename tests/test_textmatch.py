@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from whichpage.printed import PrintedLine
-from whichpage.reading import ReadLine
+from whichpage.reading import MOST_LINES, ReadLine
 from whichpage.textmatch import can_tell, candidates, contradicts, pieces, place
 
 SIZE = (480, 336)
@@ -181,6 +181,14 @@ def test_a_sheet_of_the_same_form_shares_some_of_the_lines(shared: int, other: b
     """Of six lines; half of them may be the form's own."""
     lines = read(page(1))[:shared] + read(page(2))[shared:6]
     assert contradicts(lines, page(1), CORNERS) is other
+
+
+@pytest.mark.parametrize(("others", "taken"), [(0, 10), (2, 12), (6, 16)])
+def test_no_more_lines_are_taken_than_are_needed(others: int, taken: int) -> None:
+    """Ten held lines of sixteen are enough; where lines are not on the page, as many more are asked for."""
+    lines = iter(read(page(2))[:others] + read(page(1))[others:MOST_LINES])
+    assert not contradicts(lines, page(1), CORNERS)
+    assert len(list(lines)) == MOST_LINES - taken
 
 
 def test_too_little_text_contradicts_nothing() -> None:

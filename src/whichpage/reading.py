@@ -1,13 +1,14 @@
 """Reads lines of text off a photo by OCR: RapidOCR, which runs PP-OCRv6 in ONNX Runtime.
 
 Reading a whole page takes seconds. A few long lines are enough to look a page up, so the lines are
-detected on a reduced photo, and only the longest of them are read.
+detected on a reduced photo, and only the longest of them are read, each when it is asked for.
 """
 
 from __future__ import annotations
 
 import threading
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,8 +27,13 @@ _DETECTED_SIDE = 960
 _HEIGHT, _LONGEST = 48, 1920
 # What the recogniser is less sure of is noise more often than text.
 _LEAST_SCORE = 0.6
-# Lines that are read both ways up; the others follow them. RapidOCR's own classifier is often wrong.
+# Lines that tell which way up the text is; the others follow them. RapidOCR's own classifier is often wrong.
 _ASKED = 3
+# If all of them have so many letters and are read so surely, they are not read the other way up as well: of
+# 165 groups of lines in 200 simulated photos none was read that well upside down, 0.58 at most.
+_SURE_SCORE, _SURE_LENGTH = 0.9, 8
+# Lines that are read of a photo, at most.
+MOST_LINES = 16
 # Names of the letters that PP-OCRv6 reads well; of Greek it knows a few, of other scripts none.
 _SCRIPTS = ("LATIN", "CJK", "HIRAGANA", "KATAKANA")
 # From its edge to the middle of its first character, a detected line in parts of its height: half a
@@ -57,7 +63,7 @@ def is_legible(character: str) -> bool:
 
 
 class TextReader:
-    """Reads photos, one at a time; threads may share it. The models are loaded when it is first asked.
+    """Reads photos, one line at a time; threads may share it. The models are loaded when it is first asked.
 
     threads: how many it uses.
     """
@@ -67,15 +73,14 @@ class TextReader:
         self._engine: Any = None
         self._lock = threading.Lock()
 
-    def read(self, photo: Photo, *, most: int = 16) -> list[ReadLine]:
-        """The `most` longest lines in a photo, wherever they are and whichever way they run."""
-        # RapidOCR keeps the options of a call in itself.
-        with self._lock:
-            boxes = self._detect(photo.pixels)[:most]
-            lying = [box for box in boxes if not _stands(box)]
-            # Of a line that stands, the side on the right is taken for its top.
-            tall = [np.roll(box, -1, axis=0) for box in boxes if _stands(box)]
-            return [line for group in (lying, tall) for line in self._lines(photo.pixels, group)]
+    def read(self, photo: Photo, *, most: int = MOST_LINES) -> Iterator[ReadLine]:
+        """The `most` longest lines in a photo, wherever they are and whichever way they run, one by one."""
+        boxes = self._detect(photo.pixels)[:most]
+        lying = [box for box in boxes if not _stands(box)]
+        # Of a line that stands, the side on the right is taken for its top.
+        tall = [np.roll(box, -1, axis=0) for box in boxes if _stands(box)]
+        for group in (lying, tall):
+            yield from self._lines(photo.pixels, group)
 
     def _detect(self, pixels: Colour) -> list[NDArray[np.float32]]:
         """(4, 2) corners of each line as it stands in the photo, from its upper left; longest first."""
@@ -83,19 +88,18 @@ class TextReader:
         boxes = [np.asarray(box, np.float32) for box in (found.boxes if found.boxes is not None else ())]
         return sorted(boxes, key=lambda box: -max(side_lengths(box)))
 
-    def _lines(self, pixels: Colour, boxes: list[NDArray[np.float32]]) -> list[ReadLine]:
+    def _lines(self, pixels: Colour, boxes: list[NDArray[np.float32]]) -> Iterator[ReadLine]:
         """The lines in the boxes, all as they stand or all upside down, as the first are read better."""
-        ways = boxes, [np.roll(box, 2, axis=0) for box in boxes]
-        first = [[self._recognise(pixels, box) for box in way[:_ASKED]] for way in ways]
-        upside_down = sum(score for _, score in first[1]) > sum(score for _, score in first[0])
-        chosen = ways[upside_down]
-        read = first[upside_down] + [self._recognise(pixels, box) for box in chosen[_ASKED:]]
-        lines = (
-            _line(text, box, score)
-            for (text, score), box in zip(read, chosen, strict=True)
-            if score >= _LEAST_SCORE
-        )
-        return [line for line in lines if line.text]
+        first = [self._recognise(pixels, box) for box in boxes[:_ASKED]]
+        if sum(map(_is_sure, first)) < _ASKED:
+            turned = [np.roll(box, 2, axis=0) for box in boxes]
+            other = [self._recognise(pixels, box) for box in turned[:_ASKED]]
+            if sum(score for _, score in other) > sum(score for _, score in first):
+                boxes, first = turned, other
+        for number, box in enumerate(boxes):
+            text, score = first[number] if number < len(first) else self._recognise(pixels, box)
+            if score >= _LEAST_SCORE and (line := _line(text, box, score)).text:
+                yield line
 
     def _recognise(self, pixels: Colour, box: NDArray[np.float32]) -> tuple[str, float]:
         """The text in a box, and how sure the recogniser is of it, 0 to 1."""
@@ -103,21 +107,29 @@ class TextReader:
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
 
     def _run(self, pixels: Colour, **steps: bool) -> Any:
-        if self._engine is None:
-            # Here and not above: most photos are answered without it.
-            from rapidocr import RapidOCR
+        # RapidOCR keeps the options of a call in itself.
+        with self._lock:
+            if self._engine is None:
+                # Here and not above: most photos are answered without it.
+                from rapidocr import RapidOCR
 
-            self._engine = RapidOCR(
-                params={
-                    "Global.log_level": "critical",
-                    "Det.limit_type": "max",
-                    "Det.limit_side_len": _DETECTED_SIDE,
-                    "EngineConfig.onnxruntime.intra_op_num_threads": self._threads,
-                    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-                }
-            )
-        wanted = {"use_det": False, "use_cls": False, "use_rec": False, **steps}
-        return self._engine(np.ascontiguousarray(pixels[:, :, ::-1]), **wanted)
+                self._engine = RapidOCR(
+                    params={
+                        "Global.log_level": "critical",
+                        "Det.limit_type": "max",
+                        "Det.limit_side_len": _DETECTED_SIDE,
+                        "EngineConfig.onnxruntime.intra_op_num_threads": self._threads,
+                        "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                    }
+                )
+            wanted = {"use_det": False, "use_cls": False, "use_rec": False, **steps}
+            return self._engine(np.ascontiguousarray(pixels[:, :, ::-1]), **wanted)
+
+
+def _is_sure(read: tuple[str, float]) -> bool:
+    """Whether a text, read with this score, is certainly read the right way up."""
+    text, score = read
+    return score >= _SURE_SCORE and len(normalise(text)) >= _SURE_LENGTH
 
 
 def _line(text: str, box: NDArray[np.float32], score: float) -> ReadLine:

@@ -6,7 +6,7 @@ points of the photo to points of the page; where the page lies is what most of t
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
 from whichpage.printed import PrintedLine
-from whichpage.reading import ReadLine, is_legible
+from whichpage.reading import MOST_LINES, ReadLine, is_legible
 from whichpage.types import Quad
 
 # Characters of a piece that is looked up: shorter ones are on many pages, longer ones hold misread letters.
@@ -109,7 +109,7 @@ def can_tell(printed: Sequence[PrintedLine]) -> bool:
     return bool(text) and sum(map(is_legible, text)) >= _LEGIBLE * len(text)
 
 
-def contradicts(lines: Sequence[ReadLine], printed: Sequence[PrintedLine], quad: Quad) -> bool:
+def contradicts(lines: Iterable[ReadLine], printed: Sequence[PrintedLine], quad: Quad) -> bool:
     """Whether a page lacks much of the text that the photo has where the page lies.
 
     Two sheets of one form look alike but for the words. Only lines that were read without doubt are asked
@@ -118,21 +118,22 @@ def contradicts(lines: Sequence[ReadLine], printed: Sequence[PrintedLine], quad:
     than what was read is a scan with a stamp or a heading, and is not judged.
 
     Args:
-        lines: as read off the photo.
+        lines: as read off the photo, `reading.MOST_LINES` at most. As reading takes long, no more of them are
+            taken than are needed: none once the page holds enough, whatever the others say.
         printed: the page's.
         quad: (4, 2) the page's corners in working pixels.
     """
     text = "".join(line.text for line in printed)
     outline = quad.astype(np.float32)
-    asked = [
-        line.text
-        for line in lines
-        if len(line.text) >= _ASKED_LENGTH and line.score >= _ASKED_SCORE and _lies_within(line, outline)
-    ]
-    if len(asked) < _ASKED_LINES or sum(map(len, asked)) > len(text):
-        return False
-    held = sum(fuzz.partial_ratio(line, text) >= _ALIKE for line in asked)
-    return held < _HELD * len(asked)
+    asked = held = letters = 0
+    for number, line in enumerate(lines, start=1):
+        if len(line.text) >= _ASKED_LENGTH and line.score >= _ASKED_SCORE and _lies_within(line, outline):
+            asked += 1
+            held += fuzz.partial_ratio(line.text, text) >= _ALIKE
+            letters += len(line.text)
+        if letters > len(text) or held >= _HELD * (asked + MOST_LINES - number):
+            return False
+    return asked >= _ASKED_LINES and held < _HELD * asked
 
 
 def _lies_within(line: ReadLine, outline: NDArray[np.float32]) -> bool:

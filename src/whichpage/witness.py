@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cached_property
 from typing import Protocol
 
@@ -15,13 +15,13 @@ from whichpage.types import Quad
 class Reads(Protocol):
     """What finding needs of a reader of text."""
 
-    def read(self, photo: Photo) -> list[ReadLine]:
-        """Lines of text in a photo."""
+    def read(self, photo: Photo) -> Iterable[ReadLine]:
+        """Lines of text in a photo, `reading.MOST_LINES` at most; each is read when it is asked for."""
         ...
 
 
 class TextWitness:
-    """One photo's text. Reading takes half a second, so it is read once, when it is first asked for."""
+    """One photo's text. Reading takes long, so each line is read once, when it is first asked for."""
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class TextWitness:
         lap: told when a stage, "read" or "search", is done.
         """
         self._photo, self._reader, self._store, self._lap = photo, reader, store, lap
+        self._read: list[ReadLine] = []
 
     @cached_property
     def _reading(self) -> Reads | None:
@@ -42,13 +43,21 @@ class TextWitness:
         return self._reader if self._reader is not None and self._store.has_text() else None
 
     @cached_property
+    def _unread(self) -> Iterator[ReadLine]:
+        return iter(self._reading.read(self._photo) if self._reading else ())
+
+    def _each(self) -> Iterator[ReadLine]:
+        """The lines of the photo: those that were read before, then the others as they are read."""
+        yield from self._read
+        for line in self._unread:
+            self._lap("read")
+            self._read.append(line)
+            yield line
+
+    @cached_property
     def lines(self) -> list[ReadLine]:
-        """The lines read off the photo; none where there is no use in reading."""
-        if self._reading is None:
-            return []
-        lines = self._reading.read(self._photo)
-        self._lap("read")
-        return lines
+        """All lines read off the photo; none where there is no use in reading."""
+        return list(self._each())
 
     def pages(self, *, among: Container[int], top: int) -> list[int]:
         """The ids of the pages `among` those searched that hold most of the lines, best first."""
@@ -64,4 +73,4 @@ class TextWitness:
         if self._reading is None:
             return False
         (printed,) = self._store.printed_lines([page_id])
-        return textmatch.can_tell(printed) and textmatch.contradicts(self.lines, printed, quad)
+        return textmatch.can_tell(printed) and textmatch.contradicts(self._each(), printed, quad)

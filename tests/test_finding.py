@@ -310,8 +310,12 @@ def test_text_is_read_only_where_it_may_help(
     assert verified(ask(finder, photo_of([(shelf.drawn[2], CORNERS)]))) == [3]
     assert reader.asked == 0
     textless = Finder(encoder, page_finder, index, shelf, FindOptions(), reader=reader)
-    assert verified(ask(textless, photo_of([(text_page(77), CORNERS)]))) == []
-    assert reader.asked == 0
+    answer = ask(textless, photo_of([(text_page(77), CORNERS)]))
+    assert (verified(answer), reader.asked) == ([], 0)
+    assert "read" not in answer.timings
+    answer = ask(finder, photo_of([(text_page(77), CORNERS)]))
+    assert (verified(answer), reader.asked) == ([], 1)
+    assert "read" in answer.timings  # though there is nothing to be read
 
 
 def asked_for_text(

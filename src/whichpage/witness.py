@@ -44,13 +44,20 @@ class TextWitness:
 
     @cached_property
     def _unread(self) -> Iterator[ReadLine]:
-        return iter(self._reading.read(self._photo) if self._reading else ())
+        """The lines that were not asked for yet."""
+        return self._recognised()
+
+    def _recognised(self) -> Iterator[ReadLine]:
+        if self._reading is not None:
+            for line in self._reading.read(self._photo):
+                self._lap("read")
+                yield line
+            self._lap("read")
 
     def _each(self) -> Iterator[ReadLine]:
         """The lines of the photo: those that were read before, then the others as they are read."""
         yield from self._read
         for line in self._unread:
-            self._lap("read")
             self._read.append(line)
             yield line
 

@@ -41,6 +41,29 @@ def books(tmp_path: Path) -> Path:
     return tmp_path / "books"
 
 
+def test_each_epoch_is_kept_before_the_next_validation(
+    books: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in its second epoch, which alone is validated, a run goes on from its first."""
+    out = tmp_path / "run"
+    recipe = replace(SMALL, every=2)
+    step, calls = Article.training_step, []
+
+    def killed(self: Article, batch: tuple[torch.Tensor, torch.Tensor], number: int) -> torch.Tensor:
+        calls.append(number)
+        if len(calls) == 3:  # two batches an epoch
+            raise KeyboardInterrupt
+        return step(self, batch, number)
+
+    monkeypatch.setattr(Article, "training_step", killed)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run([books], out, recipe, weights=None)
+    assert torch.load(out / "last.ckpt", weights_only=False)["global_step"] == 2
+    run([books], out, recipe, weights=None)
+    assert len(calls) == 5
+    assert (out / "log.csv").read_text().count("\n") == 3
+
+
 def test_top1_is_counted_by_cosine() -> None:
     undistorted = normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
     queries = normalize(torch.tensor([[5.0, 1.0], [1.0, 0.2], [0.9, 1.0]]))

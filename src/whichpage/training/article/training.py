@@ -163,10 +163,17 @@ def _trainer(out: Path, recipe: ArticleRecipe) -> lightning.Trainer:
         accelerator=runs.device().type,
         devices=1,
         logger=False,
-        callbacks=[ModelCheckpoint(out, save_last=True, save_top_k=0, every_n_epochs=1)],
+        callbacks=[_each_epoch(out)],
         enable_model_summary=False,
         enable_progress_bar=False,
         use_distributed_sampler=False,
+    )
+
+
+def _each_epoch(out: Path) -> ModelCheckpoint:
+    """Keeps the run in `last.ckpt` after each epoch, and not as late as its validation."""
+    return ModelCheckpoint(
+        out, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
 
 

@@ -69,11 +69,22 @@ def test_a_photo_without_text_has_no_lines(reader: TextReader) -> None:
     assert list(reader.read(Photo(np.full((64, 64, 3), 200, np.uint8), 64, 64))) == []
 
 
-def test_a_small_photo_is_read(reader: TextReader) -> None:
+def test_a_small_photo_is_read_as_if_it_were_larger(upright: list[ReadLine], reader: TextReader) -> None:
+    """As a camera of 640 x 480 pixels takes it; its lines stand where they were."""
     with Image.open(FLAT) as image:
-        image.thumbnail((700, 700))
-        small = np.asarray(image.convert("RGB"))
-    assert list(reader.read(decode(small)))
+        image.thumbnail((640, 640))
+        small = decode(np.asarray(image.convert("RGB")))
+    lines = list(reader.read(small))
+    scale = max(decode(FLAT).pixels.shape) / 640
+    found = 0
+    for line in lines:
+        like = max(upright, key=lambda one: SequenceMatcher(None, line.text, one.text).ratio())
+        if SequenceMatcher(None, line.text, like.text).ratio() < 0.7:
+            continue
+        found += 1
+        for here, there in ((line.start, like.start), (line.end, like.end)):
+            assert np.hypot(*np.subtract(np.multiply(here, scale), there)) < 30
+    assert found >= 0.5 * len(upright)
 
 
 class CountingReader(TextReader):

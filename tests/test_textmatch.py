@@ -100,6 +100,28 @@ def test_what_is_on_many_pages_has_no_vote_and_what_is_not_searched_no_chance() 
     assert candidates(read(two[2]), Texts(two), among={1}, top=5) == []
 
 
+def blurred(lines: list[ReadLine], every: int) -> list[ReadLine]:
+    """The lines with one letter in so many read as a sign that no page has."""
+    return [
+        replace(line, text="".join("#" if n % every == every - 1 else c for n, c in enumerate(line.text)))
+        for line in lines
+    ]
+
+
+def test_blurred_lines_find_their_page_by_shorter_pieces() -> None:
+    """Each piece of 24 letters holds a misread one, one in three of 12 letters none."""
+    pages = {number: page(number) for number in range(1, 6)}
+    lines = blurred(read(pages[2][2:28:3]), 17)
+    store = Texts(pages)
+    assert not any(store.pages_with(piece, most=50) for line in lines for piece in pieces(line.text))
+    found = candidates(lines, store, among=pages, top=5)
+    assert [number for number, _ in found] == [2]
+    placed = place(lines, pages[2], size=SIZE)
+    assert placed is not None
+    assert placed.lines >= 5
+    assert float(np.abs(placed.quad - CORNERS).max()) < 5
+
+
 def test_the_page_lies_where_its_lines_are() -> None:
     printed = page(7)
     placed = place(read(printed[2:28:3]), printed, size=SIZE)

@@ -21,6 +21,8 @@ from whichpage.types import Quad
 
 # Characters of a piece that is looked up: shorter ones are on many pages, longer ones hold misread letters.
 SHORTEST, LONGEST = 10, 24
+# Of a line none of whose pieces is found: where print is blurred, one letter in ten is misread.
+_SHORT = 12
 # A piece found on more pages than this says nothing.
 _MOST_PAGES = 50
 # Whether a page's text is the photo's is asked of lines of so many letters, of which the reader is so sure,
@@ -92,15 +94,28 @@ def candidates(
 ) -> list[tuple[int, float]]:
     """(page id, votes) of the pages that the most pieces of the lines are on, best first.
 
-    Each piece has one vote, shared by the pages that it is on. Pages that are not `among` those searched are
-    left out.
+    Each piece has one vote, shared by the pages that it is on. A line of which no piece is on any page is
+    looked up by shorter ones. Pages that are not `among` those searched are left out.
     """
+    holders: dict[str, list[int]] = {}
+    for line in lines:
+        holders |= _holders(line.text, store)
     votes: dict[int, float] = {}
-    for piece in sorted({piece for line in lines for piece in pieces(line.text)}):
-        holders = [page for page in store.pages_with(piece, most=_MOST_PAGES) or [] if page in among]
-        for page_id in holders:
-            votes[page_id] = votes.get(page_id, 0.0) + 1 / len(holders)
+    for piece in sorted(holders):
+        found = [page for page in holders[piece] if page in among]
+        for page_id in found:
+            votes[page_id] = votes.get(page_id, 0.0) + 1 / len(found)
     return sorted(votes.items(), key=lambda one: (-one[1], one[0]))[:top]
+
+
+def _holders(text: str, store: TextStore) -> dict[str, list[int]]:
+    """The pages that hold each piece of a line, but for pieces that too many do."""
+    for longest in (LONGEST, _SHORT):
+        found = {piece: store.pages_with(piece, most=_MOST_PAGES) for piece in pieces(text, longest=longest)}
+        # Where too many pages hold a piece, still more hold the shorter ones.
+        if any(pages is None or pages for pages in found.values()):
+            return {piece: pages for piece, pages in found.items() if pages}
+    return {}
 
 
 def can_tell(printed: Sequence[PrintedLine]) -> bool:
@@ -195,18 +210,29 @@ def _ties(lines: Sequence[ReadLine], printed: Sequence[PrintedLine]) -> list[tup
     starts = np.cumsum([0, *(len(line.text) + 1 for line in printed)])
     ties = []
     for number, line in enumerate(lines):
-        cuts = _cuts(line.text)
-        if not cuts and len(line.text) >= _SHORTEST_ON_PAGE:
-            cuts = [(0, len(line.text))]
-        for start, end in cuts:
-            at = joined.find(line.text[start:end])
-            if at < 0 or joined.find(line.text[start:end], at + 1) >= 0:
-                continue
+        for start, end, at in _once(line.text, joined):
             row = int(np.searchsorted(starts, at, side="right")) - 1
             first = at - int(starts[row])
             for here, there in ((start, first), (end - 1, first + end - 1 - start)):
                 ties.append((number, _along(line, here), _along(printed[row], there)))
     return ties
+
+
+def _once(line: str, joined: str) -> list[tuple[int, int, int]]:
+    """(start, end, at): pieces of a line that a page's text has once, and where; shorter ones if need be."""
+    for longest in (LONGEST, _SHORT):
+        cuts = _cuts(line, longest=longest)
+        if not cuts and len(line) >= _SHORTEST_ON_PAGE:
+            cuts = [(0, len(line))]
+        places = [(start, end, joined.find(line[start:end])) for start, end in cuts]
+        found = [
+            (start, end, at)
+            for start, end, at in places
+            if at >= 0 and joined.find(line[start:end], at + 1) < 0
+        ]
+        if found:
+            return found
+    return []
 
 
 def _along(line: ReadLine | PrintedLine, character: int) -> _Point:

@@ -139,6 +139,17 @@ def test_draws_have_the_articles_distributions() -> None:
             assert (y <= 232) if not low_y else (height - 233 <= y < height)
 
 
+@pytest.mark.parametrize("corners", [None, ((10, 5), (90, 20), (80, 120), (3, 140))])
+def test_a_view_of_bare_paper(corners: views.Corners | None) -> None:
+    """A page with one dark dot at (70, 100), in crops with and without it, beside paper or not."""
+    page = Image.new("RGB", (100, 150), (230, 225, 220))
+    page.paste((120, 120, 120), (68, 98, 72, 102))
+    for crop, bare in (((0, 0, 50, 75), True), ((20, 60, 80, 90), False), ((0, 0, 100, 150), False)):
+        assert views.is_bare(views.View(corners, 1.0, 0.0, False, crop, 0.5, ()), page) == bare
+    with_shadow = Image.new("RGB", (100, 150), (30, 30, 30))
+    assert views.is_bare(views.View(corners, 1.0, 0.0, False, (0, 0, 100, 150), 1.0, ()), with_shadow)
+
+
 def test_a_page_that_no_crop_fits_gives_its_middle() -> None:
     # A strip ten times as wide as high: no crop of a fifth of it has a ratio below 4/3.
     view = views.draw(np.random.default_rng(1), 1000, 100)

@@ -35,12 +35,14 @@ class Query:
 
     book: the file; page: 1-based.
     share: of the page that its augmented view has, 0.2 to 1.
+    bare: whether that is paper without any print, by which no page can be told.
     folder: where its pictures are.
     """
 
     book: Path
     page: int
     share: float
+    bare: bool
     folder: Path
 
     @property
@@ -75,7 +77,7 @@ def _one_thread() -> None:
 
 def _make(job: tuple[Path, int, Path, int]) -> Query:
     path, page, folder, seed = job
-    name = Query(path, page, 0.0, folder).name
+    name = Query(path, page, 0.0, False, folder).name
     said = folder / f"{name}.json"
     if not said.exists():
         image = render(path, page)
@@ -85,9 +87,11 @@ def _make(job: tuple[Path, int, Path, int]) -> Query:
         _gallery(image).save(folder / f"{name}.page.png", compress_level=1)
         # Last and at once: where it stands, the pictures are whole.
         part = said.with_suffix(".part")
-        part.write_text(json.dumps(asdict(view)), encoding="ascii")
+        drawn = {**asdict(view), "bare": article_views.is_bare(view, image)}
+        part.write_text(json.dumps(drawn), encoding="ascii")
         part.replace(said)
-    return Query(path, page, float(json.loads(said.read_text(encoding="ascii"))["share"]), folder)
+    drawn = json.loads(said.read_text(encoding="ascii"))
+    return Query(path, page, float(drawn["share"]), bool(drawn["bare"]), folder)
 
 
 def render(path: Path, page: int) -> Image.Image:

@@ -22,6 +22,8 @@ _DISTORTION, _PERSPECTIVE_CHANCE = 0.5, 0.5
 _BRIGHTNESS, _HUE = 0.5, 0.3
 _SCALE, _RATIO, _TRIES = (0.2, 1.0), (3 / 4, 4 / 3), 10
 _BLURS, _SIGMA, _BLUR_CHANCE = (5, 11), (0.1, 2.0), 0.5
+# Levels from the darkest to the lightest that bare paper spans in a view, at most: rounding makes one.
+_BARE = 8
 
 Corners = Sequence[tuple[int, int]]
 
@@ -72,6 +74,22 @@ def apply(view: View, page: Image.Image) -> Image.Image:
     for size, sigma in view.blurs:
         image = gaussian_blur(image, size=size, sigma=sigma)
     return image
+
+
+def is_bare(view: View, page: Image.Image) -> bool:
+    """Whether the view of a page (RGB) shows paper without any print, and what lies beside the paper.
+
+    Brightness and blur are left out: what they hide from the eye is there to be found all the same.
+    """
+    # A sheet as bare as can be, in the same place, tells paper from what lies beside it.
+    sheet = Image.new("L", page.size, 255)
+    grey, paper = page.convert("L"), sheet
+    if view.corners is not None:
+        grey, paper = perspective(grey, view.corners), perspective(sheet, view.corners)
+    left, top, width, height = view.crop
+    box = (left, top, left + width, top + height)
+    seen = np.asarray(grey.crop(box))[np.asarray(paper.crop(box)) == 255]
+    return not seen.size or int(np.ptp(seen)) <= _BARE
 
 
 def perspective(image: Image.Image, corners: Corners) -> Image.Image:

@@ -24,8 +24,17 @@ TOLERANCE = 1e-2
 HALF = ".half"  # ends the name of a weight that is stored in half precision
 
 
-def export(model: nn.Module, example: torch.Tensor, names: tuple[str, list[str]], out: Path) -> None:
+def export(
+    model: nn.Module,
+    example: torch.Tensor,
+    names: tuple[str, list[str]],
+    out: Path,
+    *,
+    half: bool = True,
+) -> None:
     """Writes `model` to `out` with a free batch size, and checks that ONNX Runtime computes the same.
+
+    half: keeps the weights in half precision, which makes the file half as large.
 
     Raises:
         AssertionError: the exported model's outputs differ from torch's by more than rounding.
@@ -47,7 +56,8 @@ def export(model: nn.Module, example: torch.Tensor, names: tuple[str, list[str]]
         training=torch.onnx.TrainingMode.PRESERVE,
     )
     _keep_all(model, out)
-    _halve_weights(out)
+    if half:
+        _halve_weights(out)
     with torch.no_grad():
         expected = model(example)
     expected = expected if isinstance(expected, tuple) else (expected,)

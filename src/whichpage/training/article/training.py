@@ -150,7 +150,8 @@ def run(books: Sequence[Path], out: Path, recipe: ArticleRecipe, *, weights: Pat
     found = module.top1
     curves.draw(out / "log.csv", out / "curves.png", _PANELS, along="epochs")
     example = torch.rand(2, 1, *EXPORTED_SIZE) * 255
-    export(GreyPages(module.network), example, ("grey", ["vectors"]), out / "encoder.onnx")
+    # Tanh of what this loss makes large: rounded to half precision, numbers near 0 were off by over 0.01.
+    export(GreyPages(module.network), example, ("grey", ["vectors"]), out / "encoder.onnx", half=False)
     return Trained(out / "encoder.onnx", found, len(held_out))
 
 

@@ -28,6 +28,12 @@ def upright(reader: TextReader) -> list[ReadLine]:
     return list(reader.read(decode(FLAT)))
 
 
+def most_alike(line: ReadLine, others: list[ReadLine], *, least: float) -> ReadLine | None:
+    """The one of the others whose text is most like the line's; None where none is so much like it."""
+    ratio, best = max((SequenceMatcher(None, line.text, one.text).ratio(), n) for n, one in enumerate(others))
+    return others[best] if ratio >= least else None
+
+
 def test_the_longest_lines_are_read(upright: list[ReadLine], reader: TextReader) -> None:
     text = " ".join(line.text for line in upright)
     assert 8 <= len(upright) <= 16
@@ -53,8 +59,8 @@ def test_a_turned_photo_reads_the_same(turn: int, upright: list[ReadLine], reade
     turned = list(reader.read(decode(np.ascontiguousarray(np.rot90(pixels, turn)))))
     found = 0
     for line in upright:
-        other = max(turned, key=lambda one: SequenceMatcher(None, line.text, one.text).ratio())
-        if SequenceMatcher(None, line.text, other.text).ratio() < 0.8:
+        other = most_alike(line, turned, least=0.8)
+        if other is None:
             continue
         found += 1
         for (x, y), there in ((line.start, other.start), (line.end, other.end)):
@@ -78,8 +84,8 @@ def test_a_small_photo_is_read_as_if_it_were_larger(upright: list[ReadLine], rea
     scale = max(decode(FLAT).pixels.shape) / 640
     found = 0
     for line in lines:
-        like = max(upright, key=lambda one: SequenceMatcher(None, line.text, one.text).ratio())
-        if SequenceMatcher(None, line.text, like.text).ratio() < 0.7:
+        like = most_alike(line, upright, least=0.7)
+        if like is None:
             continue
         found += 1
         for here, there in ((line.start, like.start), (line.end, like.end)):

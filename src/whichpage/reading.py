@@ -58,8 +58,6 @@ class ReadLine:
 
     def reduced(self, by: float) -> ReadLine:
         """The line in a photo so many times smaller."""
-        if by == 1:
-            return self
         (x0, y0), (x1, y1) = self.start, self.end
         return replace(self, start=(x0 / by, y0 / by), end=(x1 / by, y1 / by))
 

@@ -98,8 +98,8 @@ def candidates(
     looked up by shorter ones. Pages that are not `among` those searched are left out.
     """
     holders: dict[str, list[int]] = {}
-    for line in lines:
-        holders |= _holders(line.text, store)
+    for text in {line.text for line in lines}:
+        holders |= _holders(text, store)
     votes: dict[int, float] = {}
     for piece in sorted(holders):
         found = [page for page in holders[piece] if page in among]

@@ -36,18 +36,15 @@ class TextWitness:
         """
         self._photo, self._reader, self._store, self._lap = photo, reader, store, lap
         self._read: list[ReadLine] = []
+        self._unread = self._recognised()
 
     @cached_property
     def _reading(self) -> Reads | None:
         """The reader; None also where the library holds no text to compare with what it would read."""
         return self._reader if self._reader is not None and self._store.has_text() else None
 
-    @cached_property
-    def _unread(self) -> Iterator[ReadLine]:
-        """The lines that were not asked for yet."""
-        return self._recognised()
-
     def _recognised(self) -> Iterator[ReadLine]:
+        """The lines, each read off the photo when it is asked for."""
         if self._reading is not None:
             for line in self._reading.read(self._photo):
                 self._lap("read")

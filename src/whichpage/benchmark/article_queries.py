@@ -48,7 +48,7 @@ class Query:
     @property
     def name(self) -> str:
         """The page's name in the way of the article: five hex digits of the book's name, and the page."""
-        return f"{hashlib.sha256(self.book.name.encode()).hexdigest()[:5]}_{self.page:04}"
+        return _name(self.book, self.page)
 
     def view(self) -> Colour:
         """The augmented view, (320, 320, 3) uint8 RGB."""
@@ -77,7 +77,7 @@ def _one_thread() -> None:
 
 def _make(job: tuple[Path, int, Path, int]) -> Query:
     path, page, folder, seed = job
-    name = Query(path, page, 0.0, False, folder).name
+    name = _name(path, page)
     said = folder / f"{name}.json"
     if not said.exists():
         image = render(path, page)
@@ -92,6 +92,10 @@ def _make(job: tuple[Path, int, Path, int]) -> Query:
         part.replace(said)
     drawn = json.loads(said.read_text(encoding="ascii"))
     return Query(path, page, float(drawn["share"]), bool(drawn["bare"]), folder)
+
+
+def _name(path: Path, page: int) -> str:
+    return f"{hashlib.sha256(path.name.encode()).hexdigest()[:5]}_{page:04}"
 
 
 def render(path: Path, page: int) -> Image.Image:

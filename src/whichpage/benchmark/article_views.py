@@ -62,10 +62,8 @@ def draw(chance: np.random.Generator, width: int, height: int) -> View:
 
 def apply(view: View, page: Image.Image) -> Image.Image:
     """The view of a page (RGB) as an image of 320 x 320 pixels."""
-    image = page if view.corners is None else perspective(page, view.corners)
-    left, top, width, height = view.crop
     # Brightness and hue are of single pixels: on the crop they are what they are on the page, but sooner.
-    image = image.crop((left, top, left + width, top + height))
+    image = _framed(view, page)
     if view.hue_first:
         image = adjust_brightness(adjust_hue(image, view.hue), view.brightness)
     else:
@@ -82,14 +80,16 @@ def is_bare(view: View, page: Image.Image) -> bool:
     Brightness and blur are left out: what they hide from the eye is there to be found all the same.
     """
     # A sheet as bare as can be, in the same place, tells paper from what lies beside it.
-    sheet = Image.new("L", page.size, 255)
-    grey, paper = page.convert("L"), sheet
-    if view.corners is not None:
-        grey, paper = perspective(grey, view.corners), perspective(sheet, view.corners)
-    left, top, width, height = view.crop
-    box = (left, top, left + width, top + height)
-    seen = np.asarray(grey.crop(box))[np.asarray(paper.crop(box)) == 255]
+    paper = np.asarray(_framed(view, Image.new("L", page.size, 255))) == 255
+    seen = np.asarray(_framed(view, page.convert("L")))[paper]
     return not seen.size or int(np.ptp(seen)) <= _BARE
+
+
+def _framed(view: View, page: Image.Image) -> Image.Image:
+    """What the view has of the page, in the page's own pixels."""
+    image = page if view.corners is None else perspective(page, view.corners)
+    left, top, width, height = view.crop
+    return image.crop((left, top, left + width, top + height))
 
 
 def perspective(image: Image.Image, corners: Corners) -> Image.Image:

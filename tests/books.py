@@ -108,9 +108,10 @@ def contents(library: Path) -> dict[str, tuple[object, ...]]:
                 "SELECT path FROM file WHERE book = ? ORDER BY path", (book,)
             ).fetchall()
             rows = connection.execute(
-                "SELECT number, blank, trouble, codes, image, text.lines, place.lines FROM page"
+                "SELECT number, blank, trouble, codes, image, text.lines, place.lines, packed FROM page"
                 " LEFT JOIN thumbnail ON thumbnail.page = page.id LEFT JOIN text ON text.rowid = page.id"
-                " LEFT JOIN place ON place.page = page.id WHERE book = ? ORDER BY number",
+                " LEFT JOIN place ON place.page = page.id LEFT JOIN feature ON feature.page = page.id"
+                " WHERE book = ? ORDER BY number",
                 (book,),
             ).fetchall()
             paths = [os.fsdecode(path) for (path,) in files]

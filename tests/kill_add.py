@@ -5,7 +5,8 @@
 
 Adds the paths once undisturbed, for the comparison and for the time it takes. Then starts adders on
 another library, kills them (SIGKILL on POSIX) after a random part of that time, again and again, and
-lets a last one end. Compares books, files, pages, codes, thumbnails and text; exits with 1 if any differs.
+lets a last one end. Compares books, files, pages, codes, thumbnails, text and local features; exits with
+1 if any differs.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Writes small ONNX files: one that returns its input, by any names and shapes, and an encoder of one view.
+"""Writes small ONNX files: one that returns its input, by any names and shapes, an encoder of one view, and a
+model of local features.
 
 The package `onnx` is for training alone; a file this small is a few fields of protobuf by hand
-(onnx.proto3: ModelProto, GraphProto, NodeProto, AttributeProto, ValueInfoProto).
+(onnx.proto3: ModelProto, GraphProto, NodeProto, AttributeProto, ValueInfoProto, StringStringEntryProto).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 Shape = Sequence[int | str]
@@ -35,10 +36,34 @@ def write_one_view(path: Path, *, height: int, width: int) -> Path:
     )
 
 
-def _write(path: Path, nodes: Sequence[bytes], source: bytes, result: bytes, *, opset: int = 17) -> Path:
+def write_features(path: Path, *, words: str | None, source: str = "contrast") -> Path:
+    """Writes a model of local features: of each cell of 8 x 8 pixels its mean and the negative, 64 times.
+
+    words: what the file says of the visual words; None for nothing. source: what it calls its input.
+    """
+    nodes = [
+        _node("AveragePool", source, "cells", kernel_shape=[8, 8], strides=[8, 8]),
+        _node("Neg", "cells", "negatives"),
+        _node("Concat", *["cells", "negatives"] * 64, "vectors", axis=1),
+    ]
+    images, result = _value(source, ("n", 1, "h", "w")), _value("vectors", ("n", 128, "rows", "columns"))
+    return _write(path, nodes, images, result, said={} if words is None else {"words": words})
+
+
+def _write(
+    path: Path,
+    nodes: Sequence[bytes],
+    source: bytes,
+    result: bytes,
+    *,
+    opset: int = 17,
+    said: Mapping[str, str] = {},
+) -> Path:
+    """said: what the file says of itself by name, which ONNX calls its metadata."""
     graph = b"".join(_field(1, node) for node in nodes) + _text(2, "g")
     graph += _field(11, source) + _field(12, result)
-    path.write_bytes(_number(1, 8) + _field(7, graph) + _field(8, _text(1, "") + _number(2, opset)))
+    head = _number(1, 8) + _field(7, graph) + _field(8, _text(1, "") + _number(2, opset))
+    path.write_bytes(head + b"".join(_field(14, _text(1, k) + _text(2, v)) for k, v in said.items()))
     return path
 
 

@@ -19,11 +19,14 @@ from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.catalog import Catalog, PageState
 from whichpage.checking import check
 from whichpage.errors import BookNotFound, LibraryError, LibraryNotFound, LibraryOutdated, PageNotFound
+from whichpage.features import LocalFeatures
+from whichpage.features import pack as pack_features
 from whichpage.files import Stamp, sha256, stamp
 from whichpage.printed import PrintedLine, pack
 from whichpage.types import Page
 
 MODEL = "0123456789abcdef"
+FEATURES = "fedcba9876543210"
 GREY = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (96, 1))
 JPEG = cv2.imencode(".jpg", GREY)[1].tobytes()
 
@@ -43,18 +46,39 @@ def written(number: int, *lines: str) -> PageRow:
     return replace(row(number), text=text, places=places)
 
 
-def made_of_format_1(tmp_path: Path) -> Path:
-    """The folder of a library that holds a book of one page."""
-    folder = tmp_path / "format 1"
+def packed(number: int) -> bytes:
+    """As long as so many local features are."""
+    return bytes([number]) * (4 + 20 * number)
+
+
+def described(number: int) -> PageRow:
+    """A page with local features, as many as its number."""
+    return replace(row(number), features=packed(number))
+
+
+def made_of_format(number: int, tmp_path: Path) -> Path:
+    """The folder of a library that holds a book of one page, whose text it knows from format 2 on."""
+    folder = tmp_path / f"format {number}"
     folder.mkdir()
-    schema = (Path(__file__).parent / "format_1.sql").read_text(encoding="utf-8")
+    schema = (Path(__file__).parent / f"format_{number}.sql").read_text(encoding="utf-8")
     with closing(sqlite3.connect(folder / "library.sqlite", isolation_level=None)) as connection:
         connection.executescript(schema)
         connection.execute("INSERT INTO book VALUES (1, 'x', 1, 'Old', ?, 1, NULL, 0)", (b"/old.pdf",))
         connection.execute("INSERT INTO file VALUES (1, ?, 1, 1, 1)", (b"/old.pdf",))
         connection.execute("INSERT INTO page VALUES (1, 1, 1, 0, NULL, ?)", (codes(1),))
         connection.execute("INSERT INTO thumbnail VALUES (1, ?)", (JPEG,))
+        if number >= 2:
+            page = written(1, "anoldpage")
+            connection.execute("INSERT INTO text (rowid, lines) VALUES (1, ?)", (page.text,))
+            connection.execute("INSERT INTO place VALUES (1, ?)", (page.places,))
     return folder
+
+
+def schema_of(folder: Path) -> set[tuple[str, str]]:
+    """Names and statements of all that a library's file holds, whatever their spaces."""
+    with closing(sqlite3.connect(folder / "library.sqlite")) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    return {(name, " ".join(sql.split())) for name, sql in rows}
 
 
 def content(path: Path, what: str, *, pages: int = 2) -> Content:
@@ -79,7 +103,7 @@ def catalog(tmp_path: Path) -> Catalog:
 
 @pytest.fixture
 def adder(catalog: Catalog) -> Adder:
-    return Adder(catalog, MODEL)
+    return Adder(catalog, MODEL, features=FEATURES)
 
 
 def test_pages_are_found_once_the_book_is_complete(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -149,7 +173,7 @@ def test_interrupted_book_goes_on_where_it_stopped(tmp_path: Path, catalog: Cata
     assert isinstance(work, Work)
     adder.write(work.book, [row(2)])
     adder._presence._lock.close()  # as the system does when a process is killed
-    with Adder(catalog, MODEL) as second:
+    with Adder(catalog, MODEL, features=FEATURES) as second:
         assert second.settle(book) == Work(work.book, frozenset({2}), replaces=False)
         assert not adder.write(work.book, [row(3)])
         assert second.write(work.book, [row(1), row(3)])
@@ -159,7 +183,7 @@ def test_interrupted_book_goes_on_where_it_stopped(tmp_path: Path, catalog: Cata
 
 def test_two_adders_share_the_work(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
     a, b = content(tmp_path / "a.pdf", "a"), content(tmp_path / "b.pdf", "b")
-    with Adder(Catalog.open(tmp_path / "library"), MODEL) as second:
+    with Adder(Catalog.open(tmp_path / "library"), MODEL, features=FEATURES) as second:
         work = adder.settle(a)
         assert isinstance(work, Work)
         assert second.settle(a) == Busy()
@@ -231,7 +255,7 @@ def test_sweep_drops_what_leads_nowhere(tmp_path: Path, catalog: Catalog, adder:
     index(adder, a)
     adder.settle(copy)
     a.path.unlink()
-    with Adder(catalog, MODEL) as other:
+    with Adder(catalog, MODEL, features=FEATURES) as other:
         other.settle(content(tmp_path / "begun.pdf", "b"))
         other.settle(content(tmp_path / "lost.pdf", "c"))
         (tmp_path / "lost.pdf").unlink()
@@ -319,7 +343,7 @@ def test_other_model_is_said_and_renewed(tmp_path: Path, catalog: Catalog, adder
     index(adder, a)
     adder.settle(content(tmp_path / "begun.pdf", "b"))
     adder.end()
-    new = Adder(catalog, "f" * 16)
+    new = Adder(catalog, "f" * 16, features=FEATURES)
     with pytest.raises(LibraryOutdated, match=f"model {MODEL}, this is model f+: .*add --renew"):
         new.use_model()
     with pytest.raises(LibraryOutdated):
@@ -330,6 +354,109 @@ def test_other_model_is_said_and_renewed(tmp_path: Path, catalog: Catalog, adder
     assert catalog.known() == {}
     assert len(catalog.codes()[0]) == 0
     assert new.settle(a) == Work(1, frozenset(), replaces=False)
+
+
+def test_other_model_of_local_features_is_said_and_renewed(tmp_path: Path, catalog: Catalog) -> None:
+    a = content(tmp_path / "a.pdf", "a")
+    assert catalog.features_model() is None
+    with Adder(catalog, MODEL, features=FEATURES) as adder:
+        adder.use_model()
+        adder.use_model()
+        index(adder, a)
+    assert (catalog.model(), catalog.features_model()) == (MODEL, FEATURES)
+    with Adder(catalog, MODEL, features="e" * 16) as new:
+        sentence = f"local features of model {FEATURES}, this is model e+: renew it with .*add --renew"
+        with pytest.raises(LibraryOutdated, match=sentence):
+            new.use_model()
+        with pytest.raises(LibraryOutdated, match=sentence):
+            new.settle(a)
+        assert catalog.features_model() == FEATURES
+        catalog.require_model(MODEL)  # so that photos are looked for all the same
+        assert new.renew() == [tmp_path / "a.pdf"]
+        new.use_model()
+        assert (catalog.model(), catalog.features_model()) == (MODEL, "e" * 16)
+        assert new.settle(a) == Work(1, frozenset(), replaces=False)
+
+
+def test_local_features_are_told_while_their_book_is_there(
+    tmp_path: Path, catalog: Catalog, adder: Adder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whichpage.catalog._PORTION", 2)
+    book = content(tmp_path / "a.pdf", "a", pages=5)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [described(3), row(1), PageRow(2), described(4), described(5)])
+    assert list(catalog.all_features()) == []  # the book is not complete
+    adder.finish(work.book, book)
+    adder.settle(content(tmp_path / "copy.pdf", "a"))
+    three, four, five = packed(3), packed(4), packed(5)
+    assert list(catalog.all_features()) == [(1, three), (4, four), (5, five)]
+    assert catalog.features([5, 2, 1, 99, 3, 5]) == [five, b"", three, b"", b"", five]
+    assert catalog.features([]) == []
+
+    other = content(tmp_path / "b.pdf", "b", pages=1)
+    work = adder.settle(other)
+    assert isinstance(work, Work)
+    adder.write(work.book, [described(1)])
+    adder.finish(work.book, other)
+    assert list(catalog.all_features()) == [(1, three), (4, four), (5, five), (6, packed(1))]
+    index(adder, content(tmp_path / "b.pdf", "c"))  # no file holds the old book any more
+    assert [id for id, _ in catalog.all_features()] == [1, 4, 5]
+    adder.sweep()
+    assert check(catalog).problems == ()
+
+    catalog.remove("a")
+    assert list(catalog.all_features()) == []
+    assert catalog.features([1, 4]) == [b"", b""]
+    assert catalog.database.query("SELECT COUNT(*) FROM feature") == [(0,)]
+
+
+def test_many_local_features_keep_their_order(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=1200)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    told = [number.to_bytes(2, "big") * 12 for number in range(1, 1201)]
+    rows = [replace(row(number), features=one) for number, one in enumerate(told, 1)]
+    adder.write(work.book, rows)
+    adder.finish(work.book, book)
+    assert catalog.features(list(range(1200, 0, -1))) == told[::-1]
+    assert list(catalog.all_features()) == list(enumerate(told, 1))
+
+
+def test_local_features_are_renewed_with_their_book(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=1)
+    for number in (2, 3):
+        work = adder.settle(book)
+        assert isinstance(work, Work)
+        adder.write(work.book, [replace(described(number), number=1)])
+        adder.finish(work.book, book)
+        ((_, told),) = catalog.all_features()
+        assert told == packed(number)
+        adder.renew()
+        assert list(catalog.all_features()) == []
+        assert catalog.database.query("SELECT COUNT(*) FROM feature") == [(0,)]
+
+
+def test_local_features_that_cannot_be_are_damage(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=4)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [described(1), described(2), PageRow(3), described(4)])
+    adder.finish(work.book, book)
+    assert check(catalog).problems == ()
+    points = np.array([[9, 9], [20, 30], [40, 8]], np.float32)
+    vectors, words = np.ones((3, 128), np.float32), np.full((3, 16), 255, np.uint8)
+    features = pack_features(LocalFeatures(points, vectors, (96, 64)), words)
+    with catalog.database.transaction() as connection:
+        connection.execute("UPDATE feature SET packed = ? WHERE page = 1", (features,))
+    assert check(catalog).problems == ()
+    with catalog.database.transaction() as connection:
+        connection.execute("UPDATE feature SET packed = ? WHERE page = 1", (features[1:],))
+        connection.execute("INSERT INTO feature VALUES (3, ?)", (features,))
+    assert check(catalog).damage == (
+        "1 pages have local features of the wrong length",
+        "1 local features are of blank pages",
+    )
 
 
 def test_library_that_is_none(tmp_path: Path) -> None:
@@ -354,7 +481,7 @@ def test_other_format_is_said(tmp_path: Path, catalog: Catalog) -> None:
     with catalog.database.transaction() as connection:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'format'")
     with pytest.raises(
-        LibraryOutdated, match="has format 99, this whichpage knows 2 at most: open it with a"
+        LibraryOutdated, match="has format 99, this whichpage knows 3 at most: open it with a"
     ):
         Catalog.open(tmp_path / "library")
 
@@ -446,7 +573,7 @@ def test_text_and_places_that_do_not_fit_are_damage(tmp_path: Path, catalog: Cat
 
 
 def test_library_of_format_1_is_brought_up_to_date(tmp_path: Path) -> None:
-    folder = made_of_format_1(tmp_path)
+    folder = made_of_format(1, tmp_path)
     opened: list[Catalog] = []
 
     def open_it() -> None:
@@ -459,7 +586,7 @@ def test_library_of_format_1_is_brought_up_to_date(tmp_path: Path) -> None:
         thread.join()
     assert len(opened) == 4
     catalog = opened[0]
-    assert catalog.database.query("SELECT value FROM meta WHERE key = 'format'") == [(2,)]
+    assert catalog.database.query("SELECT value FROM meta WHERE key = 'format'") == [(3,)]
     assert (catalog.model(), catalog.generation()) == (MODEL, 3)
     assert catalog.codes()[0].tolist() == [1]
     assert catalog.encoded_thumbnails([1]) == [JPEG]
@@ -467,7 +594,7 @@ def test_library_of_format_1_is_brought_up_to_date(tmp_path: Path) -> None:
     assert catalog.printed_lines([1]) == [()]
     assert catalog.pages_with("whale", most=9) == []
     assert check(catalog).damage == ()
-    adder = Adder(catalog, MODEL)
+    adder = Adder(catalog, MODEL, features=FEATURES)
     book = content(tmp_path / "b.pdf", "b", pages=1)
     work = adder.settle(book)
     assert isinstance(work, Work)
@@ -478,8 +605,67 @@ def test_library_of_format_1_is_brought_up_to_date(tmp_path: Path) -> None:
     assert catalog.pages_with("whale", most=9) == [2]
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_older_format_becomes_what_a_new_library_is(tmp_path: Path, catalog: Catalog, number: int) -> None:
+    folder = made_of_format(number, tmp_path)
+    assert schema_of(folder) < schema_of(tmp_path / "library")
+    Catalog.open(folder).close()
+    assert schema_of(folder) == schema_of(tmp_path / "library")
+    Catalog.open(folder).close()  # once more changes nothing
+    with Catalog.open(folder) as old:
+        assert old.database.query("SELECT * FROM meta ORDER BY key") == [
+            ("features", None),
+            ("format", 3),
+            ("generation", 3),
+            ("model", MODEL),
+        ]
+    assert catalog.database.query("SELECT * FROM meta ORDER BY key") == [
+        ("features", None),
+        ("format", 3),
+        ("generation", 0),
+        ("model", None),
+    ]
+
+
+def test_library_of_format_2_keeps_its_text_and_gains_local_features(tmp_path: Path) -> None:
+    with Catalog.open(made_of_format(2, tmp_path)) as catalog:
+        assert catalog.codes()[0].tolist() == [1]
+        assert catalog.encoded_thumbnails([1]) == [JPEG]
+        assert catalog.pages_with("oldpage", most=9) == [1]
+        assert [line.text for line in catalog.printed_lines([1])[0]] == ["anoldpage"]
+        assert catalog.features([1]) == [b""]
+        assert list(catalog.all_features()) == []
+        assert catalog.features_model() is None
+        assert check(catalog).damage == ()
+
+        with Adder(catalog, MODEL, features=FEATURES) as adder:
+            adder.use_model()
+            assert catalog.features_model() == FEATURES
+            book = content(tmp_path / "b.pdf", "b", pages=1)
+            work = adder.settle(book)
+            assert isinstance(work, Work)
+            adder.write(work.book, [described(1)])
+            adder.finish(work.book, book)
+        assert list(catalog.all_features()) == [(2, packed(1))]
+        catalog.remove("old")  # whose page has none
+        assert list(catalog.all_features()) == [(2, packed(1))]
+
+
+def test_format_1_that_is_not_brought_up_to_date_whole_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made_of_format(1, tmp_path)
+    before = schema_of(folder)
+    monkeypatch.setattr(database, "_FEATURE_SCHEMA", ["CREATE TABLE page (again)"])
+    with pytest.raises(LibraryError, match="cannot be brought up to date: table page already exists"):
+        Catalog.open(folder)
+    assert schema_of(folder) == before
+    monkeypatch.undo()
+    assert Catalog.open(folder).codes()[0].tolist() == [1]
+
+
 def test_format_1_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = made_of_format_1(tmp_path)
+    folder = made_of_format(1, tmp_path)
     connect: Any = sqlite3.connect
 
     def read_only(path: Path, **options: Any) -> Any:
@@ -498,7 +684,7 @@ def test_sqlite_that_cannot_search_text(
 ) -> None:
     monkeypatch.setattr(database, "_TEXT_SCHEMA", [f"CREATE VIRTUAL TABLE text USING {lacking}"])
     sentence = r"SQLite [\d.]+ cannot search text: whichpage needs SQLite 3.34 or newer with FTS5$"
-    for folder in (tmp_path / "library", made_of_format_1(tmp_path)):
+    for folder in (tmp_path / "library", made_of_format(1, tmp_path)):
         with pytest.raises(LibraryError, match=sentence):
             Catalog.open(folder, create=True)
     monkeypatch.undo()

@@ -5,7 +5,7 @@ import pytest
 
 from whichpage import hypotheses
 from whichpage.photo import decode
-from whichpage.types import PageView, Quad
+from whichpage.types import THUMBNAIL_PIXELS, PageView, Quad
 
 CORNERS = np.array([[200, 150], [700, 150], [700, 850], [200, 850]], np.float32)
 
@@ -101,3 +101,86 @@ def test_shape_of_a_page_is_its_own_however_it_is_tilted(tilt: float) -> None:
     quad = (seen + np.array([600, 800])).astype(np.float32)
     assert hypotheses._shape(quad, photo) == pytest.approx(1.38, rel=1e-3)
     assert hypotheses._shape(np.roll(quad, 1, axis=0), photo) == pytest.approx(1 / 1.38, rel=1e-3)
+
+
+SHARES = [1.0, 0.55, 0.3, 0.17]
+
+
+def pixels(look: hypotheses.Look) -> float:
+    """Of a look, as a share of those of a thumbnail."""
+    return look.size[0] * look.size[1] / THUMBNAIL_PIXELS
+
+
+def test_page_in_full_sight_is_looked_at_once_a_turn() -> None:
+    """As large as its thumbnail, which has the same shape: 7 to 5, or 5 to 7."""
+    photo = decode(np.zeros((1000, 900), np.uint8))
+    found = hypotheses.looks(PageView(CORNERS, 0.9), photo, turns=(0, 1, 2, 3))
+    assert len(found) == 4
+    for turn, look in enumerate(found):
+        np.testing.assert_allclose(look.quad, np.roll(CORNERS, -turn, axis=0), atol=1e-2)
+        assert pixels(look) == pytest.approx(1, rel=0.003)
+        assert look.size[0] / look.size[1] == pytest.approx([7 / 5, 5 / 7][turn % 2], rel=0.005)
+    for turn in range(4):
+        (one,) = hypotheses.looks(PageView(CORNERS, 0.9), photo, turns=[turn])
+        assert (one.quad.tolist(), one.size) == (found[turn].quad.tolist(), found[turn].size)
+
+
+@pytest.mark.parametrize("corner", range(4))
+def test_first_look_is_at_the_page_upright(corner: int) -> None:
+    photo = decode(np.zeros((1000, 900), np.uint8))
+    view = PageView(np.roll(CORNERS, corner, axis=0), 0.9)
+    (look,) = hypotheses.looks(view, photo, turns=(0,))
+    np.testing.assert_allclose(look.quad, CORNERS, atol=1e-2)
+    assert look.size[0] / look.size[1] == pytest.approx(7 / 5, rel=0.005)
+
+
+def test_cut_page_is_looked_at_as_if_more_or_less_of_it_were_shown() -> None:
+    """Its lower side is out of sight: what is looked at goes down to the photo's edge, nearly."""
+    view = PageView(CORNERS, 0.9, (True, True, False, True))
+    found = hypotheses.looks(view, decode(np.zeros((650, 900), np.uint8)), turns=(0,))
+    assert [pixels(look) for look in found] == pytest.approx(SHARES, rel=0.01)
+    for look in found:
+        np.testing.assert_allclose(look.quad[:2], CORNERS[:2], atol=1e-2)
+        np.testing.assert_allclose(look.quad[2:, 0], CORNERS[2:, 0], atol=1e-2)
+        assert look.quad[2:, 1].tolist() == pytest.approx([650, 650], abs=30)
+        shown = (look.quad[2, 1] - 150) / 500
+        assert look.size[0] / look.size[1] == pytest.approx(shown, rel=0.01)
+    every = hypotheses.looks(view, decode(np.zeros((650, 900), np.uint8)), turns=(1, 2, 3))
+    assert len(every) == 3 * len(SHARES)
+    assert [pixels(look) for look in every] == pytest.approx(np.repeat(SHARES, 3).tolist(), rel=0.01)
+
+
+def test_tilted_page_is_looked_at_in_its_own_shape() -> None:
+    """Its image is as wide as high."""
+    photo = decode(np.zeros((1600, 1200), np.uint8))
+    flat = np.array([[-0.5, -0.7], [0.5, -0.7], [0.5, 0.7], [-0.5, 0.7]])
+    depth = 2 + flat[:, 1] * np.sin(0.8)
+    seen = np.stack([flat[:, 0], flat[:, 1] * np.cos(0.8)], -1) / depth[:, None] * 0.85 * 1600
+    quad = (seen + np.array([600, 800])).astype(np.float32)
+    (look,) = hypotheses.looks(PageView(quad, 0.9), photo, turns=(0,))
+    assert look.size[0] / look.size[1] == pytest.approx(1.4, rel=0.01)
+    assert pixels(look) == pytest.approx(1, rel=0.003)
+    np.testing.assert_allclose(look.quad, quad, atol=0.1)
+
+
+def test_photo_without_an_edge_is_looked_at_as_a_whole() -> None:
+    """Nothing tells how it is tilted: it is taken to be squeezed a little, one way and the other."""
+    photo = decode(np.zeros((600, 400), np.uint8))
+    view = hypotheses.unseen(photo)
+    assert (view.seen, view.quad.tolist()) == ((False,) * 4, hypotheses.frame(photo)[0].tolist())
+    found = hypotheses.looks(view, photo, turns=(0, 2))
+    assert len(found) == 2 * 2 * len(SHARES)
+    for number, look in enumerate(found):
+        turn = number % 2
+        np.testing.assert_allclose(look.quad, np.roll(hypotheses.frame(photo)[0], -2 * turn, axis=0))
+        shape = 1.5 * (0.85 if number < 8 else 1.2)
+        assert look.size[0] / look.size[1] == pytest.approx(shape, rel=0.01)
+    assert [pixels(look) for look in found] == pytest.approx([*np.repeat(SHARES, 2)] * 2, rel=0.01)
+
+
+def test_strip_of_a_page_is_looked_at_no_longer_than_four_times_its_width() -> None:
+    strip = np.array([[100, 100], [200, 100], [200, 1000], [100, 1000]], np.float32)
+    photo = decode(np.zeros((1100, 300), np.uint8))
+    (look,) = hypotheses.looks(PageView(strip, 0.9), photo, turns=(0,))
+    assert look.size[0] / look.size[1] == pytest.approx(4, rel=0.01)
+    assert pixels(look) == pytest.approx(1, rel=0.005)

@@ -16,11 +16,11 @@ ROOT = Path(whichpage.__file__).parent
 # A module imports from lower floors only. A new module needs its place here.
 FLOORS = (
     ("__init__", "types", "errors", "printed"),
-    ("files", "database", "encoder", "answers", "viewer", "settings", "lazy", "textlayer", "blocks"),
-    ("sources", "photo", "index", "catalog"),
-    ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading"),
-    ("worker", "textmatch"),
-    ("pool", "sameprint", "witness"),
+    ("files", "database", "encoder", "settings", "lazy", "textlayer", "blocks", "contrast", "placing"),
+    ("sources", "photo", "index", "catalog", "answers", "viewer", "keypoints"),
+    ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading", "features"),
+    ("worker", "textmatch", "featureindex", "featurematch"),
+    ("pool", "sameprint", "witness", "featuresearch"),
     ("indexing",),
     ("transcribing",),
     ("finding",),

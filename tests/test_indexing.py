@@ -37,7 +37,7 @@ def add(library: Path, *paths: Path, encoder: str = "whichpage.encoder:Encoder.l
     """One add with an encoder of the test's choice."""
     with (
         Catalog.open(library, create=True) as catalog,
-        Adder(catalog, "tiny") as adder,
+        Adder(catalog, "tiny", features="small") as adder,
         Pool(Setup(encoder, TINY_MODEL, WORKER_MEMORY), size=2, seconds=2) as pool,
     ):
         report = Indexing(adder, pool).run(scan(paths), catalog.known())

@@ -11,12 +11,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from books import TINY_MODEL, contents, image_bytes, make_archive, make_pdf, pdf_bytes
+from drawn import corner_errors, photo_of, text_page
 from onnx_file import write_one_view
+from PIL import Image
 
 from whichpage import sources
+from whichpage.encoder import model_id
 from whichpage.errors import BookNotFound, LibraryChanged, LibraryNotFound, LibraryOutdated, ModelError
+from whichpage.features import SHIPPED_FEATURES, FeatureExtractor, pack
 from whichpage.library import Library, default_path
 from whichpage.types import Answer
 
@@ -112,6 +117,75 @@ def test_renewing_makes_the_same_library_anew(books: Path, library: Library, tmp
     assert contents(tmp_path / "library") == before
     with pytest.raises(LibraryOutdated):
         library.add(books)
+
+
+def test_pages_have_the_local_features_of_their_thumbnails(books: Path, library: Library) -> None:
+    library.add(books, workers=2)
+    catalog = library.catalog
+    assert catalog.features_model() == model_id(SHIPPED_FEATURES)
+    ids = catalog.codes()[0].tolist()
+    extractor = FeatureExtractor.load()
+    expected = []
+    for page in catalog.pages(ids):
+        with sources.open_source(page.source) as source:
+            grey = sources.thumbnail(source.render(page.number).grey)
+        expected.append(pack(extractor.extract(grey), extractor.vocabulary))
+    assert len(set(expected)) == len(ids) == 6
+    assert catalog.features(ids) == expected
+    assert list(catalog.all_features()) == list(zip(ids, expected, strict=True))
+
+
+def test_local_features_of_another_model_are_renewed_but_hinder_no_search(
+    books: Path, library: Library, tmp_path: Path
+) -> None:
+    library.add(books)
+    before = contents(tmp_path / "library")
+    with library.catalog.database.transaction() as connection:
+        connection.execute("UPDATE meta SET value = 'another' WHERE key = 'features'")
+    with pytest.raises(LibraryOutdated, match=r"has local features of model another, .*add --renew"):
+        library.add(books)
+    scan = sources.render_colour(books / "a.pdf", 2, long_side=1200)
+    match = library.find(scan).matches[0]
+    assert (match.source, match.page, match.verified) == (books / "a.pdf", 2, True)
+    assert library.add(renew=True).added == 2
+    assert library.catalog.features_model() == model_id(SHIPPED_FEATURES)
+    assert contents(tmp_path / "library") == before
+
+
+def test_pages_of_an_older_format_gain_local_features_when_renewed(
+    books: Path, library: Library, tmp_path: Path
+) -> None:
+    library.add(books)
+    new = contents(tmp_path / "library")
+    library.close()
+    with sqlite3.connect(tmp_path / "library" / "library.sqlite") as connection:
+        connection.execute("DROP TABLE feature")
+        connection.execute("DELETE FROM meta WHERE key = 'features'")
+        connection.execute("UPDATE meta SET value = 2 WHERE key = 'format'")
+    connection.close()
+    with Library.open(tmp_path / "library", model=TINY_MODEL) as old:
+        assert list(old.catalog.all_features()) == []
+        assert old.add(books).unchanged == 2
+        assert list(old.catalog.all_features()) == []
+        scan = sources.render_colour(books / "a.pdf", 2, long_side=1200)
+        assert old.find(scan).matches[0].page == 2
+        assert old.add(renew=True).added == 2
+    assert contents(tmp_path / "library") == new
+
+
+def test_close_up_is_found_by_its_local_features(tmp_path: Path) -> None:
+    """A quarter of a page, no edge in sight: without them it is not found."""
+    corners = np.array([[-262, -315], [975, -285], [1065, 1492], [-360, 1455]], np.float32)
+    (tmp_path / "drawn").mkdir()
+    for page in range(1, 9):
+        Image.fromarray(text_page(page)).save(tmp_path / "drawn" / f"{page}.png")
+    with Library.open(tmp_path / "library", create=True, text=False) as library:
+        assert library.add(tmp_path / "drawn", workers=1).pages == 8
+        answer = library.find(photo_of([(text_page(3), corners)], size=(900, 675), shade=0.3))
+    assert [match.page for match in answer.matches if match.verified] == [3]
+    assert corner_errors(answer.matches[0].quad, corners).max() < 0.05
+    assert "features" in answer.timings
+    assert "read" not in answer.timings
 
 
 def test_library_of_a_one_view_model(books: Path, library: Library, tmp_path: Path) -> None:

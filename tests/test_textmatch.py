@@ -118,7 +118,7 @@ def test_blurred_lines_find_their_page_by_shorter_pieces() -> None:
     assert [number for number, _ in found] == [2]
     placed = place(lines, pages[2], size=SIZE)
     assert placed is not None
-    assert placed.lines >= 5
+    assert placed.groups >= 5
     assert float(np.abs(placed.quad - CORNERS).max()) < 5
 
 
@@ -126,7 +126,7 @@ def test_the_page_lies_where_its_lines_are() -> None:
     printed = page(7)
     placed = place(read(printed[2:28:3]), printed, size=SIZE)
     assert placed is not None
-    assert placed.lines == 9
+    assert placed.groups == 9
     assert float(np.abs(placed.quad - CORNERS).max()) < 1
 
 
@@ -142,7 +142,7 @@ def test_a_few_lines_close_together_tell_the_page_roughly(turn: int) -> None:
     printed = page(8)
     placed = place(read(printed[12:15], corners), printed, size=SIZE)
     assert placed is not None
-    assert placed.lines == 3
+    assert placed.groups == 3
     assert float(np.abs(placed.quad - corners).max()) < 0.03 * 4 * height
 
 
@@ -152,7 +152,7 @@ def test_lines_that_contradict_the_others_do_not_count() -> None:
     lines[4] = ReadLine(lines[4].text, (900.0, 200.0), (300.0, 1100.0))
     placed = place(lines, printed, size=SIZE)
     assert placed is not None
-    assert placed.lines == 8
+    assert placed.groups == 8
     assert float(np.abs(placed.quad - CORNERS).max()) < 1
 
 
@@ -162,7 +162,7 @@ def test_misread_letters_cost_pieces_and_not_the_page() -> None:
     wrong = [ReadLine(f"{one.text[:7]}?{one.text[8:]}", one.start, one.end) for one in lines]
     placed = place(wrong, printed, size=SIZE)
     assert placed is not None
-    assert placed.lines >= 6
+    assert placed.groups >= 6
     assert float(np.abs(placed.quad - CORNERS).max()) < 5
 
 

@@ -29,8 +29,7 @@ from whichpage.verify import (
     align_coarse,
     basis,
     confidence,
-    features,
-    local_contrast,
+    measures,
     realign,
     sheet,
 )
@@ -128,37 +127,6 @@ def test_dense_warp_is_the_warp_at_every_pixel(scale: int) -> None:
         expected = (warp(point)[0] + 0.5) / scale - 0.5
         worst = max(worst, float(np.abs(dense[row, column] - expected).max()))
     assert worst < 0.05
-
-
-def test_local_contrast_forgives_gain_and_shade() -> None:
-    page = text_page(1).reshape(480, 2, 336, 2).mean((1, 3)).astype(np.uint8)
-    plain = local_contrast(page, window=33)
-    assert plain.dtype == np.float32
-    assert (float(plain.min()), float(plain.max())) >= (-3, 0)
-    assert np.abs(plain).max() <= 3
-    ramp = np.linspace(0.95, 0.45, 336)
-    for light in (0.5, ramp[None], 0.6 * ramp[None, ::-1] + 0.1):
-        seen = local_contrast(np.round(page * light + 10).astype(np.uint8), window=33)
-        assert np.corrcoef(plain.ravel(), seen.ravel())[0, 1] > 0.985
-        assert np.abs(plain - seen).mean() < 0.08
-
-
-def test_local_contrast_of_nothing_is_nothing() -> None:
-    assert np.abs(local_contrast(np.full((60, 60), 200, np.uint8), window=9)).max() == 0
-
-
-def test_local_contrast_is_the_plain_one() -> None:
-    grey = np.random.RandomState(4).randint(0, 256, (40, 30)).astype(np.uint8)
-    found = local_contrast(grey, window=7)
-    windows = {
-        (y, x): grey[y - 3 : y + 4, x - 3 : x + 4].astype(float) for y in range(3, 37) for x in range(3, 27)
-    }
-    reflected = cv2.copyMakeBorder(grey, 3, 3, 3, 3, cv2.BORDER_REFLECT_101).astype(float)
-    deviations = [reflected[y : y + 7, x : x + 7].std() for y in range(40) for x in range(30)]
-    floor = 0.3 * np.mean(deviations) + 1
-    for (y, x), window in windows.items():
-        expected = (float(grey[y, x]) - window.mean()) / (window.std() + floor)
-        assert found[y, x] == pytest.approx(np.clip(expected, -3, 3), abs=2e-3)
 
 
 def test_sheet_knows_the_way_back_to_the_photo() -> None:
@@ -361,7 +329,7 @@ def test_confidence_is_logistic_in_its_features() -> None:
         "repeats": math.sqrt(10 / 40) * (0.04 - 0.02) / 0.04,
     }
     assert list(values) == [field.name for field in fields(Calibration)][1:]
-    np.testing.assert_allclose(features(one), list(values.values()))
+    np.testing.assert_allclose(measures(one), list(values.values()))
     weights = Calibration(
         bias=-1.0, correlation=2.0, agreeing=0.5, evidence=3.0, tightness=0.25, covered=1.5, repeats=-4.0
     )

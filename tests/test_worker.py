@@ -15,16 +15,18 @@ from books import TINY_MODEL, image_bytes, make_pdf, make_written_pdf, page_imag
 from whichpage import sources
 from whichpage.adding import Content, PageRow
 from whichpage.encoder import Encoder
+from whichpage.features import FeatureExtractor
+from whichpage.features import pack as pack_features
 from whichpage.files import stamp
 from whichpage.printed import PrintedLine, unpack
 from whichpage.sources import open_source, thumbnail
 from whichpage.tasks import Beat, Failed, Index, Inspect, Read, Show, receive
-from whichpage.worker import Worker, is_blank
+from whichpage.worker import Models, Worker, is_blank
 
 
 def worker() -> tuple[Worker, io.BytesIO]:
     output = io.BytesIO()
-    return Worker(Encoder.load(TINY_MODEL), output), output
+    return Worker(Models(Encoder.load(TINY_MODEL), FeatureExtractor.load()), output), output
 
 
 def test_inspection_tells_the_content(tmp_path: Path) -> None:
@@ -59,6 +61,21 @@ def test_pages_come_with_codes_and_thumbnails(tmp_path: Path) -> None:
         assert np.abs(decoded.astype(int) - grey).mean() < 3
     output.seek(0)
     assert [receive(output) for _ in range(5)] == [Beat(), Beat(1), Beat(2), Beat(3), Beat()]
+
+
+def test_pages_come_with_local_features_whatever_their_company(tmp_path: Path) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 4, blank=[2])
+    extractor = FeatureExtractor.load()
+    with open_source(book) as source:
+        greys = {number: thumbnail(source.render(number).grey) for number in (1, 3, 4)}
+    expected = {
+        number: pack_features(extractor.extract(grey), extractor.vocabulary) for number, grey in greys.items()
+    }
+    assert len(set(expected.values())) == 3
+    for numbers in ((1, 2, 3, 4), (4, 1), (3,)):
+        rows = worker()[0].do(Index(book, stamp(book), numbers))
+        assert isinstance(rows, list)
+        assert [row.features for row in rows] == [expected.get(number, b"") for number in numbers]
 
 
 def test_pages_come_with_the_text_of_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +148,7 @@ def test_pages_are_not_blank() -> None:
     assert is_blank(np.full((1, 1), 7, np.uint8))
 
 
-def test_a_page_is_shown_and_read_without_an_encoder(tmp_path: Path) -> None:
+def test_a_page_is_shown_and_read_without_models(tmp_path: Path) -> None:
     book = make_pdf(tmp_path / "a.pdf", 2)
     does = Worker(None, io.BytesIO())
     image = does.do(Show(book, 2, 300))

@@ -35,8 +35,8 @@ class PageRow:
     """A page as it is stored: with codes and a thumbnail, or blank, or in trouble.
 
     codes: V x 32 bytes. thumbnail: an encoded grey image. trouble: why the page cannot be read.
-    text, places: the lines of text that the file has for the page, as `printed.pack` makes them; a page
-        without codes has none.
+    text, places: the lines of text that the file has for the page, as `printed.pack` makes them.
+    features: its local features, as `features.pack` makes them. A page without codes has neither.
     """
 
     number: int
@@ -45,6 +45,7 @@ class PageRow:
     trouble: str | None = None
     text: str = ""
     places: bytes = b""
+    features: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,13 @@ class Work:
 class Adder:
     """One adding process; a context manager, at whose end its claims are given up.
 
-    model: the id of the model that makes the codes.
+    model, features: the ids of the models that make the codes and the local features.
     """
 
-    def __init__(self, catalog: Catalog, model: str) -> None:
+    def __init__(self, catalog: Catalog, model: str, *, features: str) -> None:
         self._catalog = catalog
         self._database = catalog.database
-        self._model = model
+        self._model, self._features = model, features
         self._presence = Presence(catalog.database)
 
     def __enter__(self) -> Self:
@@ -96,19 +97,19 @@ class Adder:
         self._presence.end()
 
     def use_model(self) -> None:
-        """Makes sure that the library's codes are of this model, or will be.
+        """Makes sure that the library's codes and local features are of these models, or will be.
 
         Raises:
-            LibraryOutdated: they are of another.
+            LibraryOutdated: they are of others.
         """
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE meta SET value = ? WHERE key = 'model' AND value IS NULL", (self._model,)
+            connection.executemany(
+                "UPDATE meta SET value = ? WHERE key = ? AND value IS NULL", self._model_rows()
             )
-            self._catalog.require_model(self._model)
+            self._require_models()
 
     def renew(self) -> list[Path]:
-        """Forgets all pages, so that they are indexed anew by this model; returns the books' files."""
+        """Forgets all pages, so that they are indexed anew by these models; returns the books' files."""
         with self._database.transaction() as connection:
             files = connection.execute("SELECT path FROM file ORDER BY id").fetchall()
             sources = connection.execute("SELECT source FROM book WHERE NOT complete ORDER BY id").fetchall()
@@ -120,7 +121,7 @@ class Adder:
                 "UPDATE book SET complete = 0, owner = NULL, source = COALESCE("
                 "(SELECT path FROM file WHERE file.book = book.id ORDER BY file.id LIMIT 1), source)"
             )
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'model'", (self._model,))
+            connection.executemany("UPDATE meta SET value = ? WHERE key = ?", self._model_rows())
             _changed(connection)
         return [Path(os.fsdecode(path)) for (path,) in dict.fromkeys(files + sources)]
 
@@ -128,11 +129,11 @@ class Adder:
         """Decides what a file's content means to the library; claims the book when it is to be indexed.
 
         Raises:
-            LibraryOutdated: another process has renewed the library for another model.
+            LibraryOutdated: another process has renewed the library for other models.
         """
         path = os.fsencode(content.path)
         with self._database.transaction() as connection:
-            self._catalog.require_model(self._model)
+            self._require_models()
             row = connection.execute(
                 "SELECT id, complete, owner FROM book WHERE sha256 = ?", (content.sha256,)
             ).fetchone()
@@ -172,6 +173,8 @@ class Adder:
                 if row.text:
                     connection.execute("INSERT INTO text (rowid, lines) VALUES (?, ?)", (page, row.text))
                     connection.execute("INSERT INTO place VALUES (?, ?)", (page, row.places))
+                if row.features:
+                    connection.execute("INSERT INTO feature VALUES (?, ?)", (page, row.features))
         return True
 
     def troubles(self, book: int) -> list[str]:
@@ -221,6 +224,14 @@ class Adder:
                     connection.execute("DELETE FROM book WHERE id = ?", (book,))
             connection.execute("DELETE FROM book WHERE complete AND id NOT IN (SELECT book FROM file)")
         self._database.shrink()
+
+    def _model_rows(self) -> list[tuple[str, str]]:
+        """What the library remembers of the models: value and key."""
+        return [(self._model, "model"), (self._features, "features")]
+
+    def _require_models(self) -> None:
+        self._catalog.require_model(self._model)
+        self._catalog.require_features_model(self._features)
 
     def _owns(self, connection: sqlite3.Connection, book: int) -> bool:
         owner = connection.execute("SELECT owner FROM book WHERE id = ?", (book,)).fetchone()

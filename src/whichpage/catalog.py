@@ -1,4 +1,6 @@
-"""The catalogue: which books the library knows, their pages, codes, thumbnails and text. The truth on disk.
+"""The catalogue: which books the library knows, and their pages: codes, thumbnails, text, local features.
+
+The truth on disk.
 
 A book is a content (its SHA-256), a file is a place where that content lies. A book's pages are written
 chunk by chunk; they can be found once all are there (the book is complete) and a file of it is known.
@@ -8,7 +10,7 @@ chunk by chunk; they can be found once all are there (the book is complete) and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +32,8 @@ PAGE_CODE_BYTES = (CODE_BYTES, len(VIEWS) * CODE_BYTES)
 _LIVE = "book.complete AND book.id IN (SELECT book FROM file)"
 # SQLite takes a limited number of values in one statement.
 _VALUES = 500
+# Pages whose local features are read at once, some 5 MB.
+_PORTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,24 @@ class Catalog:
                 " renew it with `whichpage add --renew`"
             )
 
+    def features_model(self) -> str | None:
+        """The id of the model that made the pages' local features; None while there are none."""
+        model: str | None = self._one("SELECT value FROM meta WHERE key = 'features'")
+        return model
+
+    def require_features_model(self, model: str) -> None:
+        """Makes sure that the local features are of this model.
+
+        Raises:
+            LibraryOutdated: they are of another.
+        """
+        found = self.features_model()
+        if found is not None and found != model:
+            raise LibraryOutdated(
+                f"the library at {self.database.folder} has local features of model {found}, this is model"
+                f" {model}: renew it with `whichpage add --renew`"
+            )
+
     def generation(self) -> int:
         """A number that changes whenever `codes` would."""
         generation: int = self._one("SELECT value FROM meta WHERE key = 'generation'")
@@ -193,6 +215,30 @@ class Catalog:
                 raise LibraryError(f"the library at {self.database.folder} is damaged: thumbnail {page}")
             greys.append(grey.astype(np.uint8, copy=False))
         return greys
+
+    def features(self, page_ids: Sequence[int]) -> list[bytes]:
+        """The pages' local features, as `features.pack` makes them, in the order asked.
+
+        b"" for a page of which none are known.
+        """
+        rows = self._rows_of("SELECT page, packed FROM feature WHERE page IN ({})", page_ids)
+        return [rows[int(id)][1] if int(id) in rows else b"" for id in page_ids]
+
+    def all_features(self) -> Iterator[tuple[int, bytes]]:
+        """The pages that can be found and have local features: their ids, ascending, and the features.
+
+        Read in portions: what is removed or added meanwhile may be missing.
+        """
+        last = 0
+        # CROSS: in the order of the features, whatever SQLite makes of the other tables.
+        while rows := self.database.query(
+            "SELECT feature.page, packed FROM feature CROSS JOIN page ON page.id = feature.page"
+            f" CROSS JOIN book ON book.id = page.book WHERE feature.page > ? AND {_LIVE}"
+            " ORDER BY feature.page LIMIT ?",
+            (last, _PORTION),
+        ):
+            yield from rows
+            last = rows[-1][0]
 
     def has_text(self) -> bool:
         """Whether the text of any page is known."""

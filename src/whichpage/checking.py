@@ -11,6 +11,11 @@ from whichpage.catalog import PAGE_CODE_BYTES, Catalog
 from whichpage.database import Database
 from whichpage.errors import SourceError
 from whichpage.files import Stamp, sha256, stamp
+from whichpage.types import FEATURE_BYTES
+
+# What `features.pack` puts before a page's local features, and bytes of each; said anew, for checking needs
+# no ONNX Runtime.
+_HEAD, _FEATURE = 4, FEATURE_BYTES + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,10 @@ def _damage(database: Database) -> Iterator[str]:
         ),
         "pages lack their thumbnail": "codes IS NOT NULL AND id NOT IN (SELECT page FROM thumbnail)",
         "thumbnails are of blank pages": "codes IS NULL AND id IN (SELECT page FROM thumbnail)",
+        "pages have local features of the wrong length": (
+            f"(SELECT LENGTH(packed) FROM feature WHERE feature.page = id) % {_FEATURE} != {_HEAD}"
+        ),
+        "local features are of blank pages": "codes IS NULL AND id IN (SELECT page FROM feature)",
     }
     for sentence, condition in checks.items():
         if count := database.query(f"SELECT COUNT(*) FROM page WHERE {condition}")[0][0]:

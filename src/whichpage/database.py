@@ -18,9 +18,10 @@ from typing import Any
 from whichpage.errors import LibraryError, LibraryNotFound, LibraryOutdated
 
 FILE_NAME = "library.sqlite"
-FORMAT = 2
+FORMAT = 3
 
 _BUSY_SECONDS = 60.0
+# What format 1 is: new libraries, too, come to this format by the steps of `_step_up`.
 # book.source: where a book is read from until it is complete; file: where a complete book lies.
 # AUTOINCREMENT: a process that searches keeps page ids, which must not come to mean other pages.
 _SCHEMA = """
@@ -69,6 +70,14 @@ _TEXT_SCHEMA = (
     )""",
     "CREATE TRIGGER page_text AFTER DELETE ON page BEGIN DELETE FROM text WHERE rowid = old.id; END",
 )
+# What format 3 has over format 2; packed: as `features.pack` makes it.
+_FEATURE_SCHEMA = (
+    """CREATE TABLE feature (
+        page INTEGER PRIMARY KEY REFERENCES page ON DELETE CASCADE,
+        packed BLOB NOT NULL
+    )""",
+    "INSERT INTO meta VALUES ('features', NULL)",
+)
 
 
 class Database:
@@ -85,7 +94,8 @@ class Database:
     def open(cls, folder: Path, *, create: bool) -> Database:
         """Opens the library in a folder; with `create`, makes both where there are none.
 
-        One of an older format is brought to this one; its pages have no text until they are indexed anew.
+        One of an older format is brought to this one; its pages have no text (format 1) and no local features
+        until they are indexed anew.
 
         Raises:
             LibraryNotFound: there is none, and `create` is false.
@@ -165,18 +175,15 @@ class Database:
                 return
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
-            self._add_text(connection)
             connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)", [("format", FORMAT), ("generation", 0), ("model", None)]
+                "INSERT INTO meta VALUES (?, ?)", [("format", 1), ("generation", 0), ("model", None)]
             )
+            self._step_up(connection)
 
     def _upgrade(self) -> None:
         try:
             with self.transaction() as connection:
-                # Another process may have done it while this one waited.
-                if self._format() < FORMAT:
-                    self._add_text(connection)
-                    connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (FORMAT,))
+                self._step_up(connection)
         except LibraryError as error:
             reason = error.__cause__ or error
             raise LibraryError(
@@ -184,10 +191,14 @@ class Database:
                 f" date: {reason}"
             ) from error
 
-    def _add_text(self, connection: sqlite3.Connection) -> None:
+    def _step_up(self, connection: sqlite3.Connection) -> None:
+        # Without effect where another process did it while this one waited.
+        steps = (_TEXT_SCHEMA, _FEATURE_SCHEMA)  # from format 1 to 2, from 2 to 3
         try:
-            for statement in _TEXT_SCHEMA:
-                connection.execute(statement)
+            for step in steps[self._format() - 1 :]:
+                for statement in step:
+                    connection.execute(statement)
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (FORMAT,))
         except sqlite3.OperationalError as error:
             if not str(error).startswith(("no such module", "no such tokenizer")):
                 raise

@@ -7,6 +7,7 @@ one, or one of no page in the library, pays for all of them.
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import time
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from whichpage import hypotheses, textmatch, verify
 from whichpage import photo as photos
 from whichpage.encoder import Encoder
+from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.index import Index
 from whichpage.pagefinder import PageFinder
 from whichpage.printed import PrintedLine
@@ -134,6 +136,7 @@ class Aligned:
     """A candidate page laid over one view of the photo.
 
     lines: how many lines of text that were read off the photo agree; 0 where none was read.
+    features: how many local features agree; 0 where none were compared.
     """
 
     page_id: int
@@ -141,6 +144,7 @@ class Aligned:
     alignment: verify.Alignment
     confidence: float
     lines: int = 0
+    features: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,10 +191,15 @@ class Finder:
         options: FindOptions,
         *,
         reader: Reads | None = None,
+        features: FeatureSearch | None = None,
     ) -> None:
-        """reader: of text; None to go by the looks of pages alone."""
+        """
+        reader: of text; None to go by the looks of pages alone.
+        features: finds by local features; None where the library has none.
+        """
         self.encoder = encoder
         self.reader = reader
+        self.features = features
         self.page_finder = page_finder
         self.index = index
         self.store = store
@@ -203,14 +212,11 @@ class Finder:
         self, *, index: Index | None = None, options: FindOptions | None = None, reads: bool = True
     ) -> Finder:
         """The same finder over another index, with other options, or going by looks alone."""
-        return Finder(
-            self.encoder,
-            self.page_finder,
-            self.index if index is None else index,
-            self.store,
-            options or self._options,
-            reader=self.reader if reads else None,
-        )
+        twin = copy.copy(self)
+        twin.index = self.index if index is None else index
+        twin._options = options or self._options
+        twin.reader = self.reader if reads else None
+        return twin
 
     def find(self, source: Path | str | bytes | Grey | Colour, *, name: str, top: int) -> Answer:
         """The pages that a photo shows.
@@ -266,10 +272,16 @@ class Finder:
 
         for number, view in enumerate(views):
             # A sliver of the next page is worth a look only if there is no answer yet.
-            if none_accepted() or self._is_worth_a_look(view, number, photo):
+            if not (none_accepted() or self._is_worth_a_look(view, number, photo)):
+                continue
+            found = self._by_features(search, view, number=number)
+            aligned.extend(found)
+            if not _reaches(self._options.accepted, found):
                 looks = lay(hypotheses.near(view), number)
                 aligned.extend(next(looks))
                 later.append(looks)
+        if not views:
+            aligned.extend(self._by_features(search, hypotheses.unseen(photo), number=0))
         if none_accepted():
             aligned.extend(self._by_text(search, view=len(views) + 3))
         if best() < self._options.sure:
@@ -278,11 +290,14 @@ class Finder:
             for number, quads in enumerate(hypotheses.halves(views[0])):
                 aligned.extend(chain.from_iterable(lay(quads, len(views) + number)))
         cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
-        if cut is not None and none_accepted():
+        if cut is not None and none_accepted() and self.features is None:
+            # Local features need none of these many guesses.
             aligned.extend(chain.from_iterable(lay(hypotheses.far(views[cut], photo), cut)))
         if none_accepted():
             # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
             aligned.extend(chain.from_iterable(lay(hypotheses.frame(photo), len(views) + 2)))
+        if views and none_accepted():
+            aligned.extend(self._by_features(search, hypotheses.unseen(photo), number=len(views) + 4))
         return aligned
 
     def _search(self, photo: photos.Photo, watch: Stopwatch) -> _Search:
@@ -334,16 +349,27 @@ class Finder:
         found = self._align_finely(search, rivals, view=number)
         return found if _reaches(self._options.certain, found) else []
 
+    def align_by_features(self, photo: photos.Photo) -> list[Aligned]:
+        """The pages that local features alone lay over the photo's page views."""
+        search = self._search(photo, Stopwatch())
+        views = self.page_finder.find(photo) or [hypotheses.unseen(photo)]
+        each = (self._by_features(search, view, number=number) for number, view in enumerate(views))
+        return list(chain.from_iterable(each))
+
     def propose(self, photo: photos.Photo) -> list[list[int]]:
         """The page ids that retrieval proposes, best first, before anything is verified.
 
-        A list for each page view, by looks, and one by text, which is read for every photo here.
+        A list for each page view by looks, one by local features, and one by text, which is read for every
+        photo here.
         """
         proposed = []
         search = self._search(photo, Stopwatch())
         for view in self.page_finder.find(photo):
             found = self._retrieve(search, hypotheses.near(view))
             proposed.append([candidate.page_id for candidate in found])
+            if self.features is not None:
+                local = self.features.propose(photo, view, among=self.index, threads=self._threads)
+                proposed.append([proposal.page_id for proposal in local])
         return [*proposed, search.text.pages(among=self.index, top=self._options.read)]
 
     def _match(self, search: _Search, quads: list[Quad], *, view: int) -> Iterator[list[Aligned]]:
@@ -364,6 +390,35 @@ class Finder:
         search.watch.lap("search")
         return candidates
 
+    def _by_features(self, search: _Search, view: PageView, *, number: int) -> list[Aligned]:
+        """Lays pages over the photo that have many of its local features, each where those are."""
+        if self.features is None:
+            return []
+        photo = search.photo
+        found = self.features.propose(photo, view, among=self.index, threads=self._threads)
+        encoded = self.store.encoded_thumbnails([one.page_id for one in found])
+
+        def lay(one: Proposal, thumbnail: bytes) -> Aligned | None:
+            alignment = self._laid(photo, verify.Thumbnail(thumbnail), one.quad)
+            if alignment is None:
+                return None
+            sure = verify.confidence(alignment, features=one.agree)
+            return Aligned(one.page_id, number, alignment, sure, features=one.agree)
+
+        aligned = [one for one in self._threads.map(lay, found, encoded) if one]
+        search.watch.lap("features")
+        return self._questioned(search, aligned)
+
+    def _laid(self, photo: photos.Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment | None:
+        """The page aligned from where it was found by what is printed on it; None if that is no place."""
+        if np.abs(quad).max() > _FARTHEST * max(photo.pixels.shape):
+            return None
+        on = verify.sheet(photo, quad, landscape=page.landscape)
+        alignment = verify.align(on, page, *verify.align_coarse(on, page))
+        alignment = verify.realign(photo, page, alignment)
+        trusted = verify.confidence(alignment) >= _TRUSTED
+        return alignment if trusted else replace(alignment, quad=quad)
+
     def _by_text(self, search: _Search, *, view: int) -> list[Aligned]:
         """Lays pages over the photo that hold the text in it, each where its lines are."""
         photo, lines = search.photo, search.text.lines
@@ -374,15 +429,11 @@ class Finder:
         def lay(one: tuple[int, verify.Thumbnail, Sequence[PrintedLine]]) -> Aligned | None:
             page_id, page, printed = one
             placed = textmatch.place(lines, printed, size=page.size)
-            if placed is None or np.abs(placed.quad).max() > _FARTHEST * max(photo.pixels.shape):
+            alignment = None if placed is None else self._laid(photo, page, placed.quad)
+            if placed is None or alignment is None:
                 return None
-            on = verify.sheet(photo, placed.quad, landscape=page.landscape)
-            alignment = verify.align(on, page, *verify.align_coarse(on, page))
-            alignment = verify.realign(photo, page, alignment)
-            if verify.confidence(alignment) < _TRUSTED:
-                alignment = replace(alignment, quad=placed.quad)
-            sure = verify.confidence(alignment, lines=placed.lines)
-            return Aligned(page_id, view, alignment, sure, placed.lines)
+            sure = verify.confidence(alignment, lines=placed.groups)
+            return Aligned(page_id, view, alignment, sure, placed.groups)
 
         aligned = [one for one in self._threads.map(lay, zip(found, pages, texts, strict=True)) if one]
         search.watch.lap("verify")
@@ -397,7 +448,7 @@ class Finder:
         options = self._options
 
         def is_doubted(one: Aligned) -> bool:
-            doubtful = one.lines > 0 or one.confidence < options.doubtless
+            doubtful = one.lines > 0 or verify.confidence(one.alignment) < options.doubtless
             return (
                 doubtful
                 and one.confidence >= options.accepted
@@ -554,13 +605,17 @@ def _reaches(confidence: float, aligned: Sequence[Aligned]) -> bool:
 def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
     """Whether another page fits the same place of the photo far better.
 
-    A view is one place, but for that of the text: it has all pages whose text was read.
+    A view is one place, but for those of the text and of local features: they have all pages found by them.
     """
     rivals = [other for other in aligned if other.view == one.view]
-    if one.lines:
+    if one.lines or one.features:
         rivals = [other for other in rivals if _overlap(one.alignment.quad, other.alignment.quad) > 0.5]
-        if one.lines <= 0.7 * max(other.lines for other in rivals):
-            return True
+        for count, most in (
+            (one.lines, max(other.lines for other in rivals)),
+            (one.features, max(other.features for other in rivals)),
+        ):
+            if count and count <= 0.7 * most:
+                return True
     return one.alignment.correlation <= 0.85 * max(other.alignment.correlation for other in rivals)
 
 

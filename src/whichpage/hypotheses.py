@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from whichpage.photo import Photo, side_lengths
-from whichpage.types import PageView, Quad
+from whichpage.types import THUMBNAIL_PIXELS, PageView, Quad
 
 # How much further out a side is tried that the photo does not show, and for how many sides.
 _STRETCHES = (1.0, 1.13, 1.28)
@@ -25,7 +27,23 @@ _POSITIONS, _POSITIONS_OF_BOTH = 6, 3
 _UPRIGHT = 1.38
 # Focal length of a phone's camera, in the photo's longer sides: 24 to 28 mm on 36 mm film, cropped a little.
 _FOCAL = 0.85
+# How much of a page a photo may show that cuts it. Features put up with a fifth more or less of either side.
+_SHARES = (1.0, 0.55, 0.3, 0.17)
+# Height for width that a part of a page may have; and how much a photo that shows no edge may be squeezed.
+_SHAPES, _SQUEEZED = (0.25, 4.0), (0.85, 1.2)
 _UNIT = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A part of a photo to be seen straight on.
+
+    quad: (4, 2) its corners in working pixels, the print's top left first.
+    size: (H, W) in pixels, as large as a page's thumbnail has it.
+    """
+
+    quad: Quad
+    size: tuple[int, int]
 
 
 def near(view: PageView) -> list[Quad]:
@@ -96,6 +114,38 @@ def frame(photo: Photo) -> list[Quad]:
     height, width = photo.pixels.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
     return [_turned(corners, turn) for turn in range(4)]
+
+
+def looks(view: PageView, photo: Photo, *, turns: Sequence[int]) -> list[Look]:
+    """What the photo shows of a page, seen straight on and so large as the page's thumbnail has it.
+
+    Of a page that the frame cuts nobody knows how much is shown: half of it, or a quarter. Each is tried.
+
+    turns: how many corners on from where it most likely is the page's top left is.
+    """
+    if any(view.seen):
+        to_page = np.asarray(np.linalg.inv(_to_photo(view.quad)), np.float64)
+        (u_low, u_high), (v_low, v_high) = _shown(view, photo, to_page)
+        place = _UNIT * [u_high - u_low, v_high - v_low] + [u_low, v_low]
+        quad = cv2.perspectiveTransform(place[None].astype(np.float32), _to_photo(view.quad))[0]
+    else:
+        quad = frame(photo)[0]
+    shapes = [float(np.clip(_shape(quad, photo), *_SHAPES))]
+    if not any(view.seen):
+        shapes = [shapes[0] * by for by in _SQUEEZED]
+    shares = (1.0,) if all(view.seen) else _SHARES
+    upright = _upright(quad)
+    found = []
+    for shape, share, turn in itertools.product(shapes, shares, turns):
+        width = np.sqrt(THUMBNAIL_PIXELS * share / shape)
+        size = (round(width * shape), round(width))
+        found.append(Look(_turned(quad, upright + turn), size[:: -1 if (upright + turn) % 2 else 1]))
+    return found
+
+
+def unseen(photo: Photo) -> PageView:
+    """A view of a photo on which the page finder sees no page: all of it may be one, or a part of one."""
+    return PageView(frame(photo)[0], 0.0, (False, False, False, False))
 
 
 def visible_share(view: PageView, photo: Photo) -> float:

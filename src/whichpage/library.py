@@ -23,6 +23,7 @@ from whichpage.transcribing import ReadReport, Transcribing
 from whichpage.types import Answer, Colour, Grey
 
 if TYPE_CHECKING:
+    from whichpage.featuresearch import FeatureSearch
     from whichpage.finding import Finder
     from whichpage.reading import TextReader
 
@@ -105,17 +106,18 @@ class Library:
             progress: called after every few pages.
 
         Raises:
-            LibraryOutdated: the library was made with another model, and `renew` is false.
+            LibraryOutdated: the library was made with other models, and `renew` is false.
             LibraryError: it cannot be written.
-            ModelError: the encoder cannot be loaded.
+            ModelError: a model cannot be loaded.
         """
         # Here and not above: listing books must not load ONNX Runtime.
         from whichpage.encoder import model_id
+        from whichpage.features import SHIPPED_FEATURES
 
         setup = Setup("whichpage.encoder:Encoder.load", self._model, WORKER_MEMORY)
         places = [Path(path) for path in paths]
         with (
-            Adder(self._catalog, model_id(self._model)) as adder,
+            Adder(self._catalog, model_id(self._model), features=model_id(SHIPPED_FEATURES)) as adder,
             Pool(setup, size=workers or os.cpu_count() or 1, seconds=WORKER_SECONDS) as pool,
         ):
             if renew:
@@ -201,9 +203,29 @@ class Library:
                 return self._finder[1]
             index = FlatIndex(*self._catalog.codes())
             reader = self._finder[1].reader if self._finder else self._reader()
-            finder = Finder(encoder, page_finder, index, self._catalog, FindOptions(), reader=reader)
+            finder = Finder(
+                encoder,
+                page_finder,
+                index,
+                self._catalog,
+                FindOptions(),
+                reader=reader,
+                features=self._feature_search(generation),
+            )
             self._finder = generation, finder
             return self._finder[1]
+
+    def _feature_search(self, generation: int) -> FeatureSearch | None:
+        """Finds by local features; None where the library has none, or those of another model."""
+        from whichpage.encoder import model_id
+        from whichpage.features import SHIPPED_FEATURES, FeatureExtractor
+        from whichpage.featuresearch import FeatureSearch
+
+        model = model_id(SHIPPED_FEATURES)
+        if self._catalog.features_model() != model:
+            return None
+        kept = self._catalog.database.folder / f"features.{model}-{generation}.faiss"
+        return FeatureSearch(FeatureExtractor.load(threads=1), self._catalog, kept=kept)
 
     def _reader(self) -> TextReader | None:
         from whichpage.reading import TextReader

@@ -28,11 +28,10 @@ from whichpage.errors import SourceError
 from whichpage.files import IMAGE_SUFFIXES, hidden, image_files, kind_of, natural_key, open_regular
 from whichpage.printed import PrintedLine
 from whichpage.textlayer import printed_lines
-from whichpage.types import Colour, Grey, PageImage
+from whichpage.types import THUMBNAIL_PIXELS, Colour, Grey, PageImage
 
-# A thumbnail keeps this many pixels (480 x 336); a page is rendered at twice its sides, then halved,
-# which keeps thin strokes and is the fast case of area interpolation.
-THUMBNAIL_PIXELS = 480 * 336
+# A page is rendered at twice the sides of its thumbnail, then halved, which keeps thin strokes and is the
+# fast case of area interpolation.
 RENDER_PIXELS = 4 * THUMBNAIL_PIXELS
 
 # No book has more pages, no scan more pixels (A3 at 600 dpi has 70 million); more is an attack or a mistake.

@@ -22,7 +22,7 @@ class Setup:
     """How a worker sets itself up.
 
     encoder: "module:name" of what makes the encoder, called with `model` and threads=1; None for a
-        worker that opens and shows books, but does not index.
+        worker that opens and shows books, but does not index. Local features are always by the shipped model.
     memory: bytes that the process may allocate, where the system can limit that.
     """
 

@@ -7,7 +7,6 @@ points of the photo to points of the page; where the page lies is what most of t
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
+from whichpage import placing
 from whichpage.printed import PrintedLine
 from whichpage.reading import MOST_LINES, ReadLine, is_legible
 from whichpage.types import Quad
@@ -35,12 +35,6 @@ _ALIKE, _HELD = 70.0, 0.6
 _LEGIBLE = 0.9
 # Shorter pieces still tell where on a page a line stands, if the page has them once.
 _SHORTEST_ON_PAGE = 5
-# How far a point may be off, as a share of how far the points spread over the photo, for paper curls, and in
-# working pixels at least, for characters are not equally wide.
-_TOLERANCE, _LEAST_REACH = 0.02, 8.0
-# A homography is reckoned only from lines that spread over so much of the page, either way; a few lines close
-# together tell the page's slant and size, but no perspective.
-_SPREAD = 0.25
 
 
 class TextStore(Protocol):
@@ -57,18 +51,6 @@ class TextStore(Protocol):
     def printed_lines(self, page_ids: Sequence[int]) -> list[tuple[PrintedLine, ...]]:
         """The pages' lines of text, in the order of the ids."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """Where a page lies in a photo, by its text.
-
-    quad: (4, 2) float32 corners of the page in working pixels, in the page's own order.
-    lines: how many lines of the photo agree with it.
-    """
-
-    quad: Quad
-    lines: int
 
 
 def pieces(line: str, *, longest: int = LONGEST) -> list[str]:
@@ -158,7 +140,7 @@ def _lies_within(line: ReadLine, outline: NDArray[np.float32]) -> bool:
 
 def place(
     lines: Sequence[ReadLine], printed: Sequence[PrintedLine], *, size: tuple[int, int]
-) -> Placed | None:
+) -> placing.Placed | None:
     """Where the page with the printed lines lies, by the lines that it shares with the photo.
 
     Args:
@@ -167,38 +149,15 @@ def place(
         size: the page's height and width, in any unit.
 
     Returns:
-        None where fewer than two lines agree on a place.
+        The place, each line being a group of points; None where fewer than two lines agree on one.
     """
-    height, width = size
     ties = _ties(lines, printed)
-    if len({line for line, _, _ in ties}) < 2:
+    if not ties:
         return None
     number = np.array([line for line, _, _ in ties])
     on_photo = np.array([point for _, point, _ in ties], np.float32)
     on_page = np.array([point for _, _, point in ties], np.float32)
-    units = on_page * np.array([width, height], np.float32)
-    reach = max(_TOLERANCE * float(np.ptp(on_photo, axis=0).max()), _LEAST_REACH)
-    matrix, agree = _agreed(units, on_photo, number, reach=reach)
-    if matrix is None:
-        return None
-    for _ in range(2):  # with the tilt, more of the lines far from the middle agree
-        spread = np.ptp(on_page[agree], axis=0).min()
-        if len(set(number[agree].tolist())) < 4 or spread < _SPREAD:
-            break
-        tilted, _ = cv2.findHomography(units[agree], on_photo[agree], 0)
-        if tilted is None:
-            break
-        matrix = np.asarray(tilted, np.float64)
-        there = cv2.perspectiveTransform(units[None], matrix)[0]
-        agree = np.linalg.norm(there - on_photo, axis=1) < reach
-    lines_agreed = len(set(number[agree].tolist()))
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    quad = cv2.perspectiveTransform(corners[None], matrix)[0].astype(np.float32)
-    # Seen from the front a page's corners run clockwise, with y pointing down.
-    sound = np.isfinite(quad).all() and cv2.isContourConvex(quad) and _area(quad) > 0
-    if lines_agreed < 2 or not sound:
-        return None
-    return Placed(quad, lines_agreed)
+    return placing.place(on_page, on_photo, number, size=size)
 
 
 _Point = tuple[float, float]
@@ -240,27 +199,3 @@ def _along(line: ReadLine | PrintedLine, character: int) -> _Point:
     share = character / max(len(line.text) - 1, 1)
     (x0, y0), (x1, y1) = line.start, line.end
     return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
-
-
-def _agreed(
-    units: NDArray[np.float32], on_photo: NDArray[np.float32], number: NDArray[np.int64], *, reach: float
-) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
-    """The map from page to photo that most points agree on, (3, 3), and which do.
-
-    Affine where three lines or more agree, else turn, size and shift alone.
-    """
-    for estimate, least in ((cv2.estimateAffine2D, 3), (cv2.estimateAffinePartial2D, 2)):
-        found, inliers = estimate(
-            units, on_photo, method=cv2.RANSAC, ransacReprojThreshold=reach, maxIters=2000
-        )
-        if found is None:
-            continue
-        agree = inliers.ravel().astype(bool)
-        if len(set(number[agree].tolist())) >= least:
-            return np.vstack([found, [0, 0, 1]]), agree
-    return None, np.zeros(len(units), bool)
-
-
-def _area(quad: Quad) -> float:
-    x, y = quad.T.astype(np.float64)
-    return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)

@@ -24,6 +24,12 @@ VIEWS = ("page", "upper", "lower")
 # The tenths of the page's height that each view covers.
 VIEW_ROWS = {"page": (0, 10), "upper": (0, 6), "lower": (4, 10)}
 
+# Pixels of a page's thumbnail, 480 x 336 if it has the shape of A4.
+THUMBNAIL_PIXELS = 480 * 336
+# Of a local feature; see `features`.
+FEATURE_BITS = 128
+FEATURE_BYTES = FEATURE_BITS // 8
+
 Grey = NDArray[np.uint8]  # (H, W)
 Colour = NDArray[np.uint8]  # (H, W, 3), RGB
 Quad = NDArray[np.float32]  # (4, 2): top left, top right, bottom right, bottom left, in the page's own order

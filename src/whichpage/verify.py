@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage.blocks import Blocks, best_near, leads, peaks
+from whichpage.contrast import local_contrast
 from whichpage.errors import LibraryError
 from whichpage.photo import Photo, rectify
 from whichpage.types import Grey, Quad
@@ -125,15 +126,6 @@ class Alignment:
 
 def _resize(grey: Grey, size: tuple[int, int], *, method: int) -> Grey:
     return np.asarray(cv2.resize(grey, size[::-1], interpolation=method), np.uint8)
-
-
-def local_contrast(grey: Grey, *, window: int) -> NDArray[np.float32]:
-    """(H, W) uint8 -> (H, W) float32 in [-3, 3]: what is printed, without light, shadow and paper colour."""
-    x = grey.astype(np.float32)
-    mean = cv2.blur(x, (window, window))
-    deviation = np.sqrt(np.maximum(cv2.blur(x * x, (window, window)) - mean * mean, 0))
-    floor = 0.3 * float(deviation.mean()) + 1.0
-    return np.asarray(np.clip((x - mean) / (deviation + floor), -3, 3), np.float32)
 
 
 def sheet(photo: Photo, quad: Quad, *, landscape: bool) -> Sheet:
@@ -393,7 +385,7 @@ CALIBRATION = Calibration(
 )
 
 
-def features(alignment: Alignment) -> NDArray[np.float64]:
+def measures(alignment: Alignment) -> NDArray[np.float64]:
     """(6,) float64, what confidence is computed from, in the order of `Calibration` without its bias.
 
     The mean of n blocks' correlations scatters by chance as 1 / sqrt(n), so the same mean is stronger
@@ -422,22 +414,42 @@ class TextCalibration:
 TEXT_CALIBRATION = TextCalibration(bias=-0.283, alignment=0.500, lines=2.339)
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureCalibration:
+    """Logistic weights of an alignment's own logit and of log(1 + features) that agree; learned likewise."""
+
+    bias: float
+    alignment: float
+    features: float
+
+
+FEATURE_CALIBRATION = FeatureCalibration(bias=-5.527, alignment=0.742, features=1.893)
+
+
 def confidence(
     alignment: Alignment,
     *,
     lines: int = 0,
+    features: int = 0,
     calibration: Calibration = CALIBRATION,
     text: TextCalibration = TEXT_CALIBRATION,
+    local: FeatureCalibration = FEATURE_CALIBRATION,
 ) -> float:
     """The probability, 0 to 1, that the photo shows the page it was aligned with.
 
-    lines: how many lines of text the photo shares with the page, in the same places; 0 where none was read,
-        which says nothing against the page.
+    Args:
+        alignment: how the page fits.
+        lines: how many lines of text the photo shares with the page, in the same places; 0 where none was
+            read, which says nothing against the page.
+        features: likewise how many local features; 0 where none were compared.
+        calibration, text, local: what confidence is computed from.
     """
     weights = astuple(calibration)
-    logit = weights[0] + features(alignment) @ weights[1:]
+    logit = weights[0] + measures(alignment) @ weights[1:]
     if lines:
         logit = text.bias + text.alignment * logit + text.lines * np.log1p(lines)
+    elif features:
+        logit = local.bias + local.alignment * logit + local.features * np.log1p(features)
     return float(1 / (1 + np.exp(-logit)))
 
 

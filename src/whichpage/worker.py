@@ -1,4 +1,4 @@
-"""One worker process: renders pages, makes thumbnails, encodes, shows, and answers over its pipes.
+"""One worker process: renders pages, describes and encodes them, shows them, answers over its pipes.
 
 Started by `pool`, which calls `main` in a new Python. The C libraries that read hostile files run here and
 nowhere else, under a memory limit; whatever happens to this process, the adding one lives on.
@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -42,6 +43,7 @@ from whichpage.tasks import (
 from whichpage.types import Grey, PageCodes
 
 if TYPE_CHECKING:
+    from whichpage.features import FeatureExtractor
     from whichpage.reading import TextReader
 
 # 60 decodes in a fifth of a millisecond, and text stays legible; about 14 KB a page.
@@ -59,11 +61,22 @@ class Encodes(Protocol):
         """The codes of N images, (H, W) uint8 each."""
 
 
-class Worker:
-    """Does tasks; sends a `Beat` before each step that may take long or never end."""
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What indexing takes."""
 
-    def __init__(self, encoder: Encodes | None, output: BinaryIO) -> None:
-        self._encoder = encoder
+    encoder: Encodes
+    extractor: FeatureExtractor
+
+
+class Worker:
+    """Does tasks; sends a `Beat` before each step that may take long or never end.
+
+    models: None for one that is given nothing to index.
+    """
+
+    def __init__(self, models: Models | None, output: BinaryIO) -> None:
+        self._models = models
         self._output = output
         self._source: Source | None = None
         self._stamp: Stamp | None = None
@@ -96,11 +109,11 @@ class Worker:
         return Content(path, before, digest, source.pages, source.title)
 
     def _index(self, task: Index) -> list[PageRow]:
+        assert self._models is not None, "a worker without models is given nothing to index"
         self._beat()
         source = self._opened(task.path, task.stamp)
         rows: dict[int, PageRow] = {}
         thumbnails: dict[int, Grey] = {}
-        written: dict[int, tuple[str, bytes]] = {}
         for number in task.numbers:
             if number in task.skip:
                 rows[number] = PageRow(number, trouble=task.skip[number])
@@ -116,9 +129,12 @@ class Worker:
                 rows[number] = PageRow(number)
             else:
                 thumbnails[number] = grey
-                written[number] = pack(lines)
+                rows[number] = _described(number, grey, lines, self._models.extractor)
         self._beat()
-        rows |= self._encoded(thumbnails, written)
+        if thumbnails:
+            bits = self._models.encoder.encode(list(thumbnails.values())).bits
+            for number, codes in zip(thumbnails, bits, strict=True):
+                rows[number] = replace(rows[number], codes=codes.tobytes())
         if stamp(task.path) != task.stamp:
             raise SourceError(task.path, "changed while it was read")
         return [rows[number] for number in task.numbers]
@@ -160,25 +176,6 @@ class Worker:
         ]
         return Transcript(number, *pack(lines))
 
-    def _encoded(
-        self, thumbnails: dict[int, Grey], written: dict[int, tuple[str, bytes]]
-    ) -> dict[int, PageRow]:
-        if not thumbnails:
-            return {}
-        assert self._encoder is not None, "a worker without an encoder is given nothing to index"
-        bits = self._encoder.encode(list(thumbnails.values())).bits
-        options = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-        return {
-            number: PageRow(
-                number,
-                code.tobytes(),
-                cv2.imencode(".jpg", grey, options)[1].tobytes(),
-                text=written[number][0],
-                places=written[number][1],
-            )
-            for code, (number, grey) in zip(bits, thumbnails.items(), strict=True)
-        }
-
     def _opened(self, path: Path, at: Stamp) -> Source:
         """The book, kept open from one chunk of its pages to the next."""
         if self._source is not None and (self._source.path != path or self._stamp != at):
@@ -191,6 +188,22 @@ class Worker:
 
     def _beat(self, page: int | None = None) -> None:
         send(self._output, Beat(page))
+
+
+def _described(number: int, grey: Grey, lines: Sequence[PrintedLine], extractor: FeatureExtractor) -> PageRow:
+    """A page's row but for its codes: those of many pages are made at once."""
+    # Here and not above: whoever shows books needs no ONNX Runtime.
+    from whichpage.features import pack as pack_features
+
+    text, places = pack(lines)
+    options = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    return PageRow(
+        number,
+        thumbnail=cv2.imencode(".jpg", grey, options)[1].tobytes(),
+        text=text,
+        places=places,
+        features=pack_features(extractor.extract(grey), extractor.vocabulary),
+    )
 
 
 def _share(point: tuple[float, float], width: int, height: int) -> tuple[float, float]:
@@ -224,7 +237,7 @@ def main() -> None:
     setup: Setup = receive(sys.stdin.buffer)
     try:
         cv2.setNumThreads(1)
-        worker = Worker(_encoder(setup), output)
+        worker = Worker(_models(setup), output)
         _limit_memory(setup.memory)
     except WhichpageError as error:
         send(output, Broken(str(error)))
@@ -235,15 +248,17 @@ def main() -> None:
         send(output, worker.do(tasks.get()))
 
 
-def _encoder(setup: Setup) -> Encodes | None:
+def _models(setup: Setup) -> Models | None:
     if setup.encoder is None:
         return None
+    from whichpage.features import FeatureExtractor
+
     module, _, name = setup.encoder.partition(":")
     make: Any = importlib.import_module(module)
     for part in name.split("."):
         make = getattr(make, part)
     encoder: Encodes = make(setup.model, threads=1)
-    return encoder
+    return Models(encoder, FeatureExtractor.load(threads=1))
 
 
 def _listen(tasks: SimpleQueue[Task]) -> None:

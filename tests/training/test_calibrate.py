@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from whichpage import verify
-from whichpage.training.calibrate import Sample, fit, learn, report
+from whichpage.training.calibrate import Evidence, Sample, fit, learn, learn_local, report
 
 
 def samples(weights: list[float], *, count: int, seed: int = 0) -> list[Sample]:
@@ -21,7 +22,7 @@ def samples(weights: list[float], *, count: int, seed: int = 0) -> list[Sample]:
         numbers = dice.uniform(-1, 1, len(weights) - 1)
         logit = weights[0] + float(np.dot(weights[1:], numbers))
         right = bool(dice.uniform() < 1 / (1 + math.exp(-logit)))
-        made.append(Sample(f"{number // 4}.jpg", f"a.pdf:{number}", numbers, 0, right))
+        made.append(Sample(f"{number // 4}.jpg", f"a.pdf:{number}", numbers, 0, 0, right))
     return made
 
 
@@ -31,7 +32,7 @@ def fitted(made: Sequence[Sample], **options: float) -> NDArray[np.float64]:
 
 
 def arrays(made: Sequence[Sample]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    return np.stack([one.features for one in made]), np.array([one.right for one in made])
+    return np.stack([one.measures for one in made]), np.array([one.right for one in made])
 
 
 def test_fit_finds_the_weights_that_made_the_samples() -> None:
@@ -45,7 +46,7 @@ def test_fit_is_where_the_gradient_is_zero() -> None:
     weights = fitted(made, ridge=0.5)
     gradient = np.zeros(3)
     for sample in made:
-        x = np.array([1, *sample.features])
+        x = np.array([1, *sample.measures])
         gradient += (sample.right - 1 / (1 + math.exp(-float(weights @ x)))) * x
     np.testing.assert_allclose(gradient, 0.5 * weights, atol=1e-6)
 
@@ -60,22 +61,45 @@ def test_no_feature_counts_against_a_page() -> None:
     np.testing.assert_allclose(found[:2], alone, atol=1e-6)
 
 
-def test_lines_of_text_are_learned_apart_and_as_verify_computes_them() -> None:
-    """Where lines agree, their number tells right from wrong; where none do, looks alone count."""
+def test_text_and_local_features_are_learned_apart_and_as_verify_computes_them() -> None:
+    """Where lines or features agree, their number tells right from wrong; else looks alone count."""
     dice = np.random.RandomState(4)
-    features = dice.uniform(-1, 1, (4000, 6))
-    lines = np.where(dice.uniform(size=4000) < 0.5, 0, dice.randint(1, 16, 4000))
-    by_looks = -0.5 + features @ np.array([1.0, 0.0, 2.0, 1.0, 0.5, -1.5])
+    measures = dice.uniform(-1, 1, (6000, 6))
+    kind = dice.randint(0, 3, 6000)
+    lines = np.where(kind == 1, dice.randint(1, 16, 6000), 0)
+    local = np.where(kind == 2, dice.randint(6, 100, 6000), 0)
+    by_looks = -0.5 + measures @ np.array([1.0, 0.0, 2.0, 1.0, 0.5, -1.5])
     logit = np.where(lines > 0, -4 + 0.3 * by_looks + 3 * np.log1p(lines), by_looks)
-    right = dice.uniform(size=4000) < 1 / (1 + np.exp(-logit))
-    learned = learn(features, lines, right, np.arange(4000) % 2 == 1)
+    logit = np.where(local > 0, -9 + 0.5 * by_looks + 2.5 * np.log1p(local), logit)
+    right = dice.uniform(size=6000) < 1 / (1 + np.exp(-logit))
+    learned = learn(Evidence(measures, lines, local), right, np.arange(6000) % 2 == 1)
     assert learned.text[2] == pytest.approx(3, abs=0.5)
-    calibration, text = verify.Calibration(*learned.looks), verify.TextCalibration(*learned.text)
-    for row in (0, 1, 2, 3):
-        alignment = aligned(features[row])
-        expected = learned(verify.features(alignment)[None], lines[row : row + 1])[0]
-        found = verify.confidence(alignment, lines=int(lines[row]), calibration=calibration, text=text)
-        assert found == pytest.approx(expected)
+    assert learned.local[2] == pytest.approx(2.5, abs=0.5)
+    weights = {
+        "calibration": verify.Calibration(*learned.looks),
+        "text": verify.TextCalibration(*learned.text),
+        "local": verify.FeatureCalibration(*learned.local),
+    }
+    for row in range(12):
+        alignment = aligned(measures[row])
+        seen = Evidence(verify.measures(alignment)[None], lines[row : row + 1], local[row : row + 1])
+        counts = {"lines": int(lines[row]), "features": int(local[row])}
+        found = verify.confidence(alignment, **counts, **weights)  # type: ignore[arg-type]
+        assert found == pytest.approx(learned(seen)[0])
+
+
+def test_local_features_are_learned_by_themselves() -> None:
+    """Their weights alone: looks and text keep what `verify` has."""
+    dice = np.random.RandomState(5)
+    measures = dice.uniform(0, 1, (6000, 6))
+    local = dice.randint(6, 100, 6000)
+    looks = verify.CALIBRATION.bias + measures @ np.array(astuple(verify.CALIBRATION)[1:])
+    logit = -8 + 0.4 * looks + 2 * np.log1p(local)
+    right = dice.uniform(size=6000) < 1 / (1 + np.exp(-logit))
+    learned = learn_local(Evidence(measures, np.zeros(6000, int), local), right)
+    np.testing.assert_allclose(learned.local, [-8, 0.4, 2], rtol=0.2)
+    np.testing.assert_array_equal(learned.looks, astuple(verify.CALIBRATION))
+    np.testing.assert_array_equal(learned.text, astuple(verify.TEXT_CALIBRATION))
 
 
 def aligned(numbers: NDArray[np.float64]) -> verify.Alignment:
@@ -87,7 +111,7 @@ def aligned(numbers: NDArray[np.float64]) -> verify.Alignment:
 
 def test_report_counts_photos_by_their_best_page() -> None:
     def one(photo: str, confidence: float, *, right: bool) -> Sample:
-        return Sample(photo, "a.pdf:1", np.array([confidence]), 0, right)
+        return Sample(photo, "a.pdf:1", np.array([confidence]), 0, 0, right)
 
     made = [
         one("a", 0.97, right=True),
@@ -98,7 +122,7 @@ def test_report_counts_photos_by_their_best_page() -> None:
         one("c", 0.002, right=False),
         one("d", 0.9995, right=True),
     ]
-    lines = [line.split() for line in report(made, np.array([one.features[0] for one in made])).splitlines()]
+    lines = [line.split() for line in report(made, np.array([one.measures[0] for one in made])).splitlines()]
     table = {
         line[0]: (float(line[1]), float(line[2]))
         for line in lines[lines.index(["threshold", "present", "accepted", "absent", "accepted"]) + 1 :]

@@ -12,15 +12,16 @@ import torch
 from drawn import text_page
 from torch import Tensor
 
+from whichpage.contrast import local_contrast
 from whichpage.training import simulator
 from whichpage.training.marks import mark_bank
+from whichpage.training.parts import alone
 from whichpage.training.simulator import (
     PhotoSimulator,
     SimulatedPhotos,
     SimulatorOptions,
     homographies,
 )
-from whichpage.verify import local_contrast
 
 OFF = SimulatorOptions(**dict.fromkeys(SimulatorOptions.__dataclass_fields__, 0.0))
 SIZE = (240, 168)
@@ -63,7 +64,7 @@ def alike(one: Tensor, other: Tensor) -> float:
 def test_seed_decides_everything() -> None:
     corners = frame(*SIZE) * 0.8 + 15
     first, again, other = (drawn(SimulatorOptions(), corners, seed=s, channels=3, count=9) for s in (1, 1, 2))
-    for name in ("images", "page", "neighbour", "side"):
+    for name in ("images", "page", "neighbour", "side", "print"):
         assert torch.equal(getattr(first, name), getattr(again, name))
     assert float((first.images - other.images).abs().mean()) > 0.05
     assert first.images.shape == (9, 3, *SIZE)
@@ -100,6 +101,50 @@ def test_corners_turn_and_place_the_page() -> None:
     photo = drawn(OFF, half).images[0, 0]
     small = page(0)[0].reshape(120, 4, 84, 4).mean((1, 3))
     assert alike(photo[60:180, 40:124], small) > 0.8
+
+
+def seen_at(clean: Tensor, where: Tensor) -> Tensor:
+    """(H, W), the page, (h, w), looked at where `SimulatedPhotos.print`, (2, H, W), says."""
+    x, y = (share.numpy() * length - 0.5 for share, length in zip(where, clean.shape[::-1], strict=True))
+    return torch.from_numpy(cv2.remap(clean.numpy(), x, y, cv2.INTER_LINEAR, borderValue=1.0))
+
+
+def test_print_says_where_on_the_page_a_pixel_looks() -> None:
+    """With every part off, the page looked at there is the picture, light and paper aside."""
+    corners = torch.tensor([[-30.0, -25.0], [190.0, 10.0], [210.0, 300.0], [5.0, 260.0]])
+    photos = drawn(alone(None, SimulatorOptions()), corners)
+    for number in range(4):
+        clean = page(number)[0]
+        inside = photos.page[number, 0] > 0
+        expected = torch.where(inside, seen_at(clean, photos.print[number]), 1.0)
+        shown = torch.where(inside, photos.images[number, 0], photos.images[number, 0][inside].max())
+        assert alike(shown, expected) > 0.95
+        aside = photos.print[number] + torch.tensor([2 / 336, 0.0]).view(2, 1, 1)
+        assert alike(shown, seen_at(clean, aside)) < 0.8
+        within = (photos.print[number] >= 0) & (photos.print[number] <= 1)
+        assert torch.equal(within.all(0), inside)
+    # The middle of the page, where its diagonals meet.
+    a, b, c, d = corners.numpy()
+    along = np.linalg.solve(np.stack([c - a, b - d], 1), b - a)[0]
+    x, y = (a + along * (c - a)).round().astype(int)
+    assert photos.print[0, :, y, x].tolist() == pytest.approx([0.5, 0.5], abs=0.01)
+
+
+@pytest.mark.parametrize("part", ["curl", "crumple", "folds", "trim"])
+def test_print_follows_what_moves_it(part: str) -> None:
+    """The picture is the page at `print`, and not where a flat sheet would have it."""
+    flat = drawn(alone(None, SimulatorOptions()), frame(*SIZE)).print
+    photos = drawn(alone(part, SimulatorOptions()), frame(*SIZE))
+    shares = [
+        [alike(image[0], seen_at(page(number)[0], where)) for where in (moved, still)]
+        for number, (image, moved, still) in enumerate(zip(photos.images, photos.print, flat, strict=True))
+    ]
+    for found, stiff in shares:
+        assert found > 0.7  # facets of hard crumples have their own shade
+        assert found > stiff + 0.15
+    found, stiff = np.mean(shares, axis=0)
+    assert found > 0.88
+    assert stiff < 0.5
 
 
 def test_page_mask_is_the_quadrilateral() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STAGES = ("decode", "finder", "encode", "search", "read", "verify")
+STAGES = ("decode", "finder", "encode", "search", "features", "read", "verify")
 WHOLE = "whole"
 
 

@@ -1,16 +1,17 @@
 """Learns what confidence means: from alignments of simulated photos with right and with wrong pages.
 
-usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [PHOTOS LIBRARY ...] [--alignments FILE.csv]
-           [--diagram FILE.png]
+usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [PHOTOS LIBRARY ...] [--local]
+           [--alignments FILE.csv] [--diagram FILE.png]
 
 PHOTOS is made by `whichpage.training.photos` from validation books, LIBRARY holds those books. Further pairs
 are of books whose pages repeat themselves, as those of `whichpage.training.synthetic` do; they teach what
 that takes from the confidence, all else being as the first pair says. Every
 photo is answered twice: as it is, and as if its page were in no book (its true page and all that print
 nearly the same, as boilerplate and other editions do, are struck out). Prints the constants for
-`verify.Calibration` and `verify.TextCalibration`, the reliability of the confidence, and how many absent
-photos would be accepted at which threshold: these by cross-validation, each photo answered with constants
-that were learned from others.
+`verify.Calibration`, `verify.TextCalibration` and `verify.FeatureCalibration`, the reliability of the
+confidence, and how many absent photos would be accepted at which threshold: these by cross-validation, each
+photo answered with constants that were learned from others. With --local only what local features find is
+looked at, and `verify.FeatureCalibration` alone is learned: that takes a tenth of the time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,18 +37,22 @@ from whichpage.training import reliability
 class Sample:
     """One alignment: its photo and page, what was measured, and whether the page was the right one.
 
-    lines: how many lines of the photo's text agree with it.
+    lines, local: how many lines of the photo's text, and how many local features, agree with it.
     """
 
     photo: str
     page: str
-    features: NDArray[np.float64]
+    measures: NDArray[np.float64]
     lines: int
+    local: int
     right: bool
 
 
-def collect(photos: Path, library: Library) -> list[Sample]:
-    """The alignments of all photos with all candidates that were aligned finely."""
+def collect(photos: Path, library: Library, *, local: bool) -> list[Sample]:
+    """The alignments of all photos with all candidates that were aligned finely.
+
+    local: only with those that local features propose.
+    """
     finder = library.finder()
     # Never content, so that it tries all that there is to try for every photo.
     patient = finder.variant(options=FindOptions(doubtless=2.0, certain=2.0, sure=2.0, accepted=2.0))
@@ -56,7 +61,8 @@ def collect(photos: Path, library: Library) -> list[Sample]:
     files = list(library.catalog.known())
     searched = set(library.catalog.codes()[0].tolist())  # all pages but blank ones
     for row in csv.DictReader((photos / "truth.csv").open()):
-        aligned = patient.align(decode(photos / row["photo"]))
+        photo = decode(photos / row["photo"])
+        aligned = patient.align_by_features(photo) if local else patient.align(photo)
         places = dict(
             zip([a.page_id for a in aligned], finder.store.pages([a.page_id for a in aligned]), strict=True)
         )
@@ -67,8 +73,8 @@ def collect(photos: Path, library: Library) -> list[Sample]:
             library.catalog.page_id(book.id, int(row["beside"])) for book in books if row["beside"]
         } & searched
         shown = sorted(truth)[:1] + sorted(beside)
-        near = {one.page_id for one in aligned if one.alignment.correlation > SAME_PRINT / 2}
-        read = {one.page_id for one in aligned if one.lines}
+        near = {one.page_id for one in aligned if one.alignment.correlation > SAME_PRINT / 2 or one.features}
+        read = {one.page_id for one in aligned if one.lines or one.features}
         unclear = beside | _like(shown[:1], near - truth, read - truth, library)
         unclear |= _like(shown[1:], set(), read - truth, library)
         for one in aligned:
@@ -76,8 +82,9 @@ def collect(photos: Path, library: Library) -> list[Sample]:
             if right or one.page_id not in unclear:
                 page = places[one.page_id]
                 name = f"{page.source.name}:{page.number}"
-                photo = f"{photos.name}/{row['photo']}"
-                samples.append(Sample(photo, name, verify.features(one.alignment), one.lines, right))
+                of = f"{photos.name}/{row['photo']}"
+                measured = verify.measures(one.alignment)
+                samples.append(Sample(of, name, measured, one.lines, one.features, right))
     return samples
 
 
@@ -126,20 +133,51 @@ def fit(
 
 
 @dataclass(frozen=True, eq=False)
+class Evidence:
+    """What was measured of N alignments.
+
+    measures: (N, F), as `verify.measures` has them; lines, local: (N,) counts, as of `Sample`.
+    """
+
+    measures: NDArray[np.float64]
+    lines: NDArray[np.int64]
+    local: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Evidence:
+        """That of the samples, in their order."""
+        return cls(
+            np.stack([sample.measures for sample in samples]),
+            np.array([sample.lines for sample in samples]),
+            np.array([sample.local for sample in samples]),
+        )
+
+    def __getitem__(self, some: NDArray[np.bool_]) -> Evidence:
+        """That of some of them, (N,) bool."""
+        return Evidence(self.measures[some], self.lines[some], self.local[some])
+
+
+@dataclass(frozen=True, eq=False)
 class Learned:
     """What confidence is computed from: logistic weights, the bias first.
 
-    looks: of an alignment's features. text: of its logit and of log(1 + lines), where lines agree.
+    looks: of an alignment's measures. text: of its logit and of log(1 + lines), where lines agree. local: of
+        its logit and of log(1 + features), where local features do.
     """
 
     looks: NDArray[np.float64]
     text: NDArray[np.float64]
+    local: NDArray[np.float64]
 
-    def __call__(self, features: NDArray[np.float64], lines: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(N,) confidences of (N, F) features and (N,) counts of lines, as `verify.confidence` has them."""
-        logit = self.looks[0] + features @ self.looks[1:]
-        by_text = self.text[0] + np.stack([logit, np.log1p(lines)], 1) @ self.text[1:]
-        return np.asarray(1 / (1 + np.exp(-np.where(lines > 0, by_text, logit))), np.float64)
+    def __call__(self, seen: Evidence) -> NDArray[np.float64]:
+        """(N,) confidences, as `verify.confidence` has them."""
+        looks = self.looks[0] + seen.measures @ self.looks[1:]
+        by_text, by_local = (
+            weights[0] + np.stack([looks, np.log1p(count)], 1) @ weights[1:]
+            for weights, count in ((self.text, seen.lines), (self.local, seen.local))
+        )
+        logit = np.where(seen.lines > 0, by_text, np.where(seen.local > 0, by_local, looks))
+        return np.asarray(1 / (1 + np.exp(-logit)), np.float64)
 
 
 def fit_last(
@@ -167,23 +205,35 @@ def fit_last(
     return weight
 
 
-def learn(
-    features: NDArray[np.float64],
-    lines: NDArray[np.int64],
-    right: NDArray[np.bool_],
-    repeating: NDArray[np.bool_],
-) -> Learned:
-    """Both sets of weights: looks from all alignments, text from those with lines that agree.
+def learn(seen: Evidence, right: NDArray[np.bool_], repeating: NDArray[np.bool_]) -> Learned:
+    """All weights: looks from all alignments, text and local from those with lines or features that agree.
 
-    repeating: (N,) which are of books whose pages repeat themselves: they teach the last feature's weight,
+    repeating: (N,) which are of books whose pages repeat themselves: they teach the last measure's weight,
         the others those before it.
     """
-    known = fit(features[~repeating][:, :-1], right[~repeating])
-    looks = np.append(known, fit_last(features[repeating], right[repeating], known))
-    logit = looks[0] + features @ looks[1:]
-    read = lines > 0
-    text = fit(np.stack([logit, np.log1p(lines)], 1)[read], right[read], ridge=0.1)
-    return Learned(looks, text)
+    measures = seen.measures
+    known = fit(measures[~repeating][:, :-1], right[~repeating])
+    looks = np.append(known, fit_last(measures[repeating], right[repeating], known))
+    text = _counted(seen.lines, measures, looks, right)
+    return Learned(looks, text, _counted(seen.local, measures, looks, right))
+
+
+def learn_local(seen: Evidence, right: NDArray[np.bool_]) -> Learned:
+    """The weights of local features; the others are those that `verify` has."""
+    looks, text = (np.array(astuple(known)) for known in (verify.CALIBRATION, verify.TEXT_CALIBRATION))
+    return Learned(looks, text, _counted(seen.local, seen.measures, looks, right))
+
+
+def _counted(
+    count: NDArray[np.int64],
+    measures: NDArray[np.float64],
+    looks: NDArray[np.float64],
+    right: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """The weights of what is counted, where there is any: of the logit of looks, and of log(1 + count)."""
+    some = count > 0
+    logit = looks[0] + measures @ looks[1:]
+    return fit(np.stack([logit, np.log1p(count)], 1)[some], right[some], ridge=0.1)
 
 
 def report(samples: list[Sample], confidence: NDArray[np.float64]) -> str:
@@ -212,6 +262,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sets", type=Path, nargs="+", metavar="PHOTOS LIBRARY")
+    parser.add_argument("--local", action="store_true", help="learn what local features say, and no more")
     parser.add_argument("--alignments", type=Path, help="keep what was measured, or read it if it is there")
     parser.add_argument("--diagram", type=Path, help="draw the reliability diagram")
     arguments = parser.parse_args()
@@ -221,31 +272,40 @@ def main() -> None:
     if kept and kept.exists():
         with kept.open(newline="") as file:
             samples = [
-                Sample(r[0], r[1], np.array(r[4:], float), int(r[3]), r[2] == "1") for r in csv.reader(file)
+                Sample(r[0], r[1], np.array(r[5:], float), int(r[3]), int(r[4]), r[2] == "1")
+                for r in csv.reader(file)
             ]
     else:
         samples = []
         for photos, folder in zip(arguments.sets[::2], arguments.sets[1::2], strict=True):
             with Library.open(folder) as library:
-                samples += collect(photos, library)
+                samples += collect(photos, library, local=arguments.local)
     if kept and not kept.exists():
         with kept.open("w", newline="") as file:
             writer = csv.writer(file)
             for one in samples:
-                measured = (f"{value:.5f}" for value in one.features)
-                writer.writerow([one.photo, one.page, int(one.right), one.lines, *measured])
-    features = np.stack([sample.features for sample in samples])
-    lines = np.array([sample.lines for sample in samples])
+                measured = (f"{value:.5f}" for value in one.measures)
+                writer.writerow([one.photo, one.page, int(one.right), one.lines, one.local, *measured])
+    seen = Evidence.of(samples)
     right = np.array([sample.right for sample in samples])
     of = np.array([sample.photo.rpartition("/")[0] for sample in samples])
     repeating = of != of[0]
-    learned = learn(features, lines, right, repeating)
-    for name, weights in (("Calibration", learned.looks), ("TextCalibration", learned.text)):
+
+    def learned_from(some: NDArray[np.bool_]) -> Learned:
+        if arguments.local:
+            return learn_local(seen[some], right[some])
+        return learn(seen[some], right[some], repeating[some])
+
+    learned = learned_from(np.ones(len(samples), bool))
+    for name, weights in (
+        ("Calibration", learned.looks),
+        ("TextCalibration", learned.text),
+        ("FeatureCalibration", learned.local),
+    ):
         print(f"{name}(" + ", ".join(f"{value:.3f}" for value in weights) + ")")
 
     def answer(taught: NDArray[np.bool_], asked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        some = learn(features[taught], lines[taught], right[taught], repeating[taught])
-        return some(features[asked], lines[asked])
+        return learned_from(taught)(seen[asked])
 
     confidence = reliability.held_out([sample.photo for sample in samples], answer)
     for name in sorted(set(of)) if len(set(of)) > 1 else []:

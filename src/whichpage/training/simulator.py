@@ -48,12 +48,15 @@ class SimulatedPhotos:
     page: (B, 1, H, W) float, 1 where the pixel looks at the page, fingers in front of it included.
     neighbour: (B, 1, H, W) float, 1 where it looks at the neighbouring page.
     side: (B,) float, where the neighbour lies: +1 to the right of the page, -1 to its left.
+    print: (B, 2, H, W) float, u and v of the point of the clean page whose print lies where the pixel looks;
+        in [0, 1] on the page.
     """
 
     images: Tensor
     page: Tensor
     neighbour: Tensor
     side: Tensor
+    print: Tensor
 
 
 def homographies(corners: Tensor) -> Tensor:
@@ -114,7 +117,7 @@ class PhotoSimulator:
         return SimulatedPhotos(
             *(
                 torch.cat([getattr(part, name) for part in parts])
-                for name in ("images", "page", "neighbour", "side")
+                for name in ("images", "page", "neighbour", "side", "print")
             )
         )
 
@@ -139,7 +142,9 @@ class PhotoSimulator:
         on_page = front & (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
         beside = torch.where(side > 0, (u > 1) & (u < 2), (u < 0) & (u > -1))
         on_neighbour = front & (spread > 0) & beside & (v >= 0) & (v <= 1)
-        ink = self._print(pages, neighbours, u, v, on_page, on_neighbour, side, draw)
+        page_u, page_v = self._trim(u, v, draw)
+        ink = _sample(1 - pages, page_u, page_v) * on_page.unsqueeze(1)
+        ink = self._show_others(ink, neighbours, (u - side, v), (page_u, page_v), on_page, on_neighbour, draw)
         tint = 1 - 0.15 * draw.random(channels, 1, 1) * draw.chance(0.6).unsqueeze(1)
         paper = (
             tint * draw.uniform(0.72, 1.0).unsqueeze(1) * (1 - ink * draw.uniform(0.55, 0.97).unsqueeze(1))
@@ -155,7 +160,7 @@ class PhotoSimulator:
         scene = self._fingers(scene, draw)
         scene = self._camera(scene, draw)
         page, neighbour = (mask.unsqueeze(1).float() for mask in (on_page, on_neighbour))
-        return SimulatedPhotos(scene, page, neighbour, side.view(-1))
+        return SimulatedPhotos(scene, page, neighbour, side.view(-1), torch.stack([page_u, page_v], 1))
 
     def _bend(self, u: Tensor, v: Tensor, draw: _Dice, side: Tensor) -> tuple[Tensor, Tensor]:
         """Curls the sheet along its binding; the corners stay where they are."""
@@ -201,28 +206,32 @@ class PhotoSimulator:
             shade = shade + here * (draw.normal() * 0.12 * (side - 0.5) + draw.normal() * 0.15 * line)
         return u + move[:, 0], v + move[:, 1], shade.clamp(-0.6, 0.6)
 
-    def _print(
-        self,
-        pages: Tensor,
-        neighbours: Tensor,
-        u: Tensor,
-        v: Tensor,
-        on_page: Tensor,
-        on_neighbour: Tensor,
-        side: Tensor,
-        draw: _Dice,
-    ) -> Tensor:
-        """Ink on the paper, (B, 1, H, W): the scan may be trimmed closer, or have more margin."""
+    def _trim(self, u: Tensor, v: Tensor, draw: _Dice) -> tuple[Tensor, Tensor]:
+        """Where on the clean page the print lies that the paper has at u, v.
+
+        The scan may be trimmed closer than the paper, or have more margin.
+        """
         o = self.options
         trimmed = draw.chance(o.trim)
         scale_u, scale_v = (1 + trimmed * o.trim_size * draw.normal() for _ in range(2))
         shift_u, shift_v = (trimmed * o.trim_size * 0.5 * draw.normal() for _ in range(2))
-        page_u, page_v = (u - 0.5) * scale_u + 0.5 + shift_u, (v - 0.5) * scale_v + 0.5 + shift_v
-        ink = _sample(1 - pages, page_u, page_v) * on_page.unsqueeze(1)
-        beside = _sample(1 - neighbours, u - side, v) * on_neighbour.unsqueeze(1)
-        through = _sample((1 - neighbours).flip(-1), page_u, page_v) * on_page.unsqueeze(1)
+        return (u - 0.5) * scale_u + 0.5 + shift_u, (v - 0.5) * scale_v + 0.5 + shift_v
+
+    def _show_others(
+        self,
+        ink: Tensor,
+        neighbours: Tensor,
+        beside: tuple[Tensor, Tensor],
+        behind: tuple[Tensor, Tensor],
+        on_page: Tensor,
+        on_neighbour: Tensor,
+        draw: _Dice,
+    ) -> Tensor:
+        """The ink, (B, 1, H, W), of the page, of the page beside it and of what shows through."""
+        ink = ink + _sample(1 - neighbours, *beside) * on_neighbour.unsqueeze(1)
+        through = _sample((1 - neighbours).flip(-1), *behind) * on_page.unsqueeze(1)
         weak = (0.08 * draw.uniform(0, 1) * draw.chance(0.3)).unsqueeze(1)
-        return (ink + beside + weak * through).clamp(0, 1)
+        return (ink + weak * through).clamp(0, 1)
 
     def _mark(self, paper: Tensor, u: Tensor, v: Tensor, draw: _Dice) -> Tensor:
         """Pen strokes and highlighter, drawn on the paper so that they bend with it."""

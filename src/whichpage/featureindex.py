@@ -1,0 +1,130 @@
+"""Local features -> pages that have many like them: an inverted file over the features of all pages.
+
+Each feature of a page is kept under its nearest visual word; those of a photo are compared with what stands
+under the words nearest to them, and each votes for the pages of the features nearest to it (Jegou, Douze and
+Schmid, "Hamming embedding and weak geometric consistency for large scale image search", ECCV 2008).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Container, Iterable, Sequence
+from concurrent.futures import Executor
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.features import LocalFeatures, unpack_many
+from whichpage.types import FEATURE_BITS
+
+# Words under which a photo's feature looks, features that it votes for, and how many of 128 bits may differ.
+_PROBES, _NEAREST, _FARTHEST = 8, 12, 40
+# So many features of an image vote, evenly spread: more find no other page, but take longer.
+_VOTERS = 300
+_log = logging.getLogger(__name__)
+
+# Pages that are filed at once: so many are in memory twice.
+_PORTION = 4000
+
+
+class FeatureIndex:
+    """`faiss.IndexBinaryIVF` over the features of all pages, each known by its page."""
+
+    def __init__(self, pages: Iterable[tuple[int, bytes]], vocabulary: NDArray[np.uint8]) -> None:
+        """
+        pages: page ids and their features, as `features.pack` makes them.
+        vocabulary: (W, 16) uint8, the visual words as packed bits.
+        """
+        faiss.omp_set_num_threads(1)
+        self._quantiser = faiss.IndexBinaryFlat(FEATURE_BITS)
+        self._quantiser.add(vocabulary)
+        self._file = faiss.IndexBinaryIVF(self._quantiser, FEATURE_BITS, len(vocabulary))
+        self._file.nprobe = min(_PROBES, len(vocabulary))
+        pages = iter(pages)
+        while portion := list(islice(pages, _PORTION)):
+            self._add(portion)
+
+    @classmethod
+    def load(cls, path: Path, vocabulary: NDArray[np.uint8]) -> Self | None:
+        """The index that `save` wrote to a file; None where there is none that can be read."""
+        if not path.is_file():
+            return None
+        index = cls((), vocabulary)
+        try:
+            read = faiss.read_index_binary(str(path))
+        except RuntimeError:
+            read = None
+        if not isinstance(read, faiss.IndexBinaryIVF) or read.nlist != len(vocabulary):
+            _log.warning("%s cannot be read and is made anew", path)
+            return None
+        index._file = read
+        return index
+
+    def save(self, path: Path) -> None:
+        """Writes the index to a file, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            faiss.write_index_binary(self._file, str(part))
+            part.replace(path)
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _add(self, portion: Sequence[tuple[int, bytes]]) -> None:
+        """Files the features of some pages under their words, which are known: nothing is searched."""
+        of, codes, words = unpack_many([packed for _, packed in portion])
+        order = np.argsort(words, kind="stable")
+        ids = np.array([page_id for page_id, _ in portion], np.int64)[of[order]]
+        bits = codes[order]
+        lists, starts = np.unique(words[order], return_index=True)
+        ends = np.append(starts, len(order))[1:]
+        for word, start, end in zip(lists.tolist(), starts.tolist(), ends.tolist(), strict=True):
+            some = slice(start, end)
+            self._file.invlists.add_entries(
+                word, end - start, faiss.swig_ptr(ids[some]), faiss.swig_ptr(bits[some])
+            )
+        self._file.ntotal += len(order)
+
+    def __len__(self) -> int:
+        """The number of features."""
+        return int(self._file.ntotal)
+
+    def votes(
+        self, images: Sequence[LocalFeatures], *, among: Container[int], top: int, threads: Executor
+    ) -> list[tuple[int, float]]:
+        """(page id, votes) of the pages with most features like an image's, best first.
+
+        images: the features of one photo, seen at several sizes or turns: a page's votes are those of the
+            image that has most for it.
+        among: the ids of the pages that are searched.
+        threads: share the work.
+        """
+        best: dict[int, float] = {}
+        for page_ids, votes in threads.map(self._votes, images):
+            for page_id, count in zip(page_ids.tolist(), votes.tolist(), strict=True):
+                best[page_id] = max(count, best.get(page_id, 0.0))
+        ranked = sorted(best.items(), key=lambda one: (-one[1], one[0]))
+        return list(islice((one for one in ranked if one[0] in among), top))
+
+    def _votes(self, image: LocalFeatures) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """(P,) page ids, and (P,) votes: of each feature one for a page, the less the further off it is."""
+        if not len(image.points):
+            return np.empty(0, np.int64), np.empty(0, np.float64)
+        distances, page_ids = self._file.search(image.codes[:_VOTERS], _NEAREST)
+        weights = np.clip(1 - distances / _FARTHEST, 0, 1) ** 2 * (page_ids >= 0)
+        voters, place = np.nonzero(weights)
+        # The nearest first: what a page has further off is left out.
+        pairs, first = np.unique(page_ids[voters, place] * _VOTERS + voters, return_index=True)
+        found, of = np.unique(pairs // _VOTERS, return_inverse=True)
+        votes = np.bincount(of, weights[voters, place][first], minlength=len(found))
+        return np.asarray(found, np.int64), np.asarray(votes, np.float64)

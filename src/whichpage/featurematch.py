@@ -1,0 +1,78 @@
+"""Local features of a photo and of a page -> where in the photo the page lies, and how many agree on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage import placing
+from whichpage.features import LocalFeatures, PageFeatures
+from whichpage.types import Quad
+
+# Likeness, -1 to 1, from which two features may be of the same place, and so many must be.
+_ALIKE, _FEWEST = 0.35, 6
+# How far a feature may be off, as a share of how far they spread over the photo: crumpled paper moves print.
+_TOLERANCE = 0.03
+
+
+def on_photo(features: LocalFeatures, quad: Quad, *, photo: tuple[int, int]) -> LocalFeatures:
+    """The features of a part of a photo, which was rectified, as features of the photo.
+
+    Args:
+        features: of the part.
+        quad: (4, 2) the part's corners in the photo's pixels.
+        photo: the photo's height and width.
+    """
+    h, w = features.size
+    frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5
+    to_photo = cv2.getPerspectiveTransform(frame, quad.astype(np.float32))
+    points = cv2.perspectiveTransform(features.points[None], to_photo)[0] if len(features.points) else []
+    return LocalFeatures(np.asarray(points, np.float32).reshape(-1, 2), features.vectors, photo)
+
+
+def pooled(images: Sequence[LocalFeatures]) -> LocalFeatures:
+    """The features of several looks at one photo together, points in the photo's pixels all."""
+    points = np.concatenate([one.points for one in images])
+    vectors = np.concatenate([one.vectors for one in images])
+    return LocalFeatures(points, vectors, images[0].size)
+
+
+def place(photo: LocalFeatures, page: PageFeatures) -> placing.Placed | None:
+    """Where the page lies, by the features that it shares with the photo.
+
+    Args:
+        photo: features with points in working pixels.
+        page: the page's.
+
+    Returns:
+        None where too few agree.
+    """
+    if not len(photo.points) or not len(page.points):
+        return None  # a page that was removed meanwhile has none
+    on_page, in_photo = _ties(photo, page)
+    if len(on_page) < _FEWEST:
+        return None
+    shares = (on_page + 0.5) / np.array(page.size[::-1], np.float32)
+    placed = placing.place(
+        shares.astype(np.float32), in_photo, np.arange(len(shares)), size=page.size, tolerance=_TOLERANCE
+    )
+    return placed if placed is not None and placed.groups >= _FEWEST else None
+
+
+def _ties(photo: LocalFeatures, page: PageFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The page's features that the photo has alike, and where: (N, 2) points on each.
+
+    By the asymmetric likeness, in which the photo keeps its real numbers: see `index.FlatIndex`.
+    """
+    soft = np.tanh(photo.vectors)
+    soft /= np.maximum(np.abs(soft).sum(1, keepdims=True), 1e-9)
+    signs = np.unpackbits(page.codes, axis=-1).astype(np.float32) * 2 - 1
+    likeness = signs @ soft.T
+    nearest = likeness.argmax(1)
+    alike = likeness[np.arange(len(signs)), nearest] >= _ALIKE
+    # One point of the photo cannot be several of the page.
+    alike &= likeness.argmax(0)[nearest] == np.arange(len(signs))
+    return page.points[alike], photo.points[nearest[alike]]

@@ -1,0 +1,145 @@
+"""Finding by local features: parts of a photo are seen, vote for pages, and have those laid over them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Container, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from whichpage import featurematch, hypotheses
+from whichpage.featureindex import FeatureIndex
+from whichpage.features import OF_PHOTO, FeatureExtractor, LocalFeatures, unpack
+from whichpage.hypotheses import Look
+from whichpage.photo import Photo, rectify
+from whichpage.types import PageView, Quad
+
+_log = logging.getLogger(__name__)
+
+# Pages that are laid over the photo, of those with most votes, and those of them that are answered.
+_LAID, _ANSWERED = 12, 5
+# With so many features that agree, other turns of the page are not tried.
+_CLEAR = 30
+# Features of an index that is kept in a file: fewer are filed in half a second.
+_WORTH_KEEPING = 1_000_000
+# Points so near to what the photo does not show, in pixels, are of its frame.
+_EDGE = 6
+
+
+class FeatureStore(Protocol):
+    """What finding by local features needs of the catalogue."""
+
+    def features(self, page_ids: Sequence[int]) -> list[bytes]:
+        """The pages' features as `features.pack` makes them, in the ids' order; b"" where there are none."""
+        ...
+
+    def all_features(self) -> Iterable[tuple[int, bytes]]:
+        """The id and the features of each page that can be found."""
+        ...
+
+
+def _keep(index: FeatureIndex, path: Path) -> None:
+    """Writes the index beside the library, in place of those of other states; a folder may be read-only."""
+    stem, _, _ = path.stem.rpartition(".")
+    try:
+        index.save(path)
+        for old in path.parent.glob(f"{stem}.*{path.suffix}"):
+            if old != path:
+                old.unlink(missing_ok=True)
+    except OSError as error:
+        _log.info("the index of local features is not kept: %s", error)
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A page that local features propose.
+
+    quad: (4, 2) float32, its corners in working pixels. agree: how many features do on that.
+    """
+
+    page_id: int
+    quad: Quad
+    agree: int
+
+
+class FeatureSearch:
+    """Finds pages by the local features of a photo; the index is made when it is first needed."""
+
+    def __init__(self, extractor: FeatureExtractor, store: FeatureStore, *, kept: Path | None = None) -> None:
+        """kept: a file for the index of a large library, which takes seconds to make; None to keep none.
+
+        Its name must tell the state of the library: files beside it that differ in the last but one part of
+        the name alone are of other states, and are removed.
+        """
+        self._extractor = extractor
+        self._store = store
+        self._kept = kept
+        self._index: FeatureIndex | None = None
+        self._making = threading.Lock()
+
+    @property
+    def index(self) -> FeatureIndex:
+        """Over the features of all pages."""
+        with self._making:
+            if self._index is None:
+                vocabulary = self._extractor.vocabulary
+                kept = FeatureIndex.load(self._kept, vocabulary) if self._kept else None
+                self._index = kept or FeatureIndex(self._store.all_features(), vocabulary)
+                if self._kept and not kept and len(self._index) >= _WORTH_KEEPING:
+                    _keep(self._index, self._kept)
+            return self._index
+
+    def propose(
+        self,
+        photo: Photo,
+        view: PageView,
+        *,
+        among: Container[int],
+        threads: Executor,
+    ) -> list[Proposal]:
+        """The pages whose features agree most on where they lie in the photo, best first.
+
+        Args:
+            photo: the photo.
+            view: where the page finder sees a page.
+            among: the ids of the pages that are searched.
+            threads: share the work.
+        """
+        if not len(self.index):
+            return []
+        best: dict[int, Proposal] = {}
+        for turns in ((0,), (1, 2, 3)):
+            looks = hypotheses.looks(view, photo, turns=turns)
+            images = list(threads.map(lambda look: self._describe(photo, look), looks))
+            found = [page for page, _ in self.index.votes(images, among=among, top=_LAID, threads=threads)]
+            packed = self._store.features(found)
+            pooled = featurematch.pooled(images)
+
+            def lay(one: tuple[int, bytes], pooled: LocalFeatures = pooled) -> Proposal | None:
+                placed = featurematch.place(pooled, unpack(one[1]))
+                return None if placed is None else Proposal(one[0], placed.quad, placed.groups)
+
+            for one in threads.map(lay, zip(found, packed, strict=True)):
+                if one and (one.page_id not in best or one.agree > best[one.page_id].agree):
+                    best[one.page_id] = one
+            if any(one.agree >= _CLEAR for one in best.values()):
+                break
+        return sorted(best.values(), key=lambda one: -one.agree)[:_ANSWERED]
+
+    def _describe(self, photo: Photo, look: Look) -> LocalFeatures:
+        """The features of a part of the photo, with points in working pixels."""
+        grey, seen = rectify(photo, look.quad, size=look.size)
+        features = self._extractor.extract(grey, most=OF_PHOTO)
+        inner = cv2.erode(
+            seen.astype(np.uint8), np.ones((2 * _EDGE + 1, 2 * _EDGE + 1)), borderType=cv2.BORDER_REPLICATE
+        )
+        x, y = features.points.astype(int).T
+        kept = inner[y, x] > 0
+        inside = LocalFeatures(features.points[kept], features.vectors[kept], features.size)
+        return featurematch.on_photo(inside, look.quad, photo=photo.pixels.shape[:2])

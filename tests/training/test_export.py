@@ -16,6 +16,7 @@ from whichpage.pagefinder import PageFinder
 from whichpage.photo import decode
 from whichpage.training import export as exporting
 from whichpage.training.export import export
+from whichpage.training.feature_network import FeatureNetwork, Separable
 from whichpage.training.finder_network import PageFinderNetwork
 from whichpage.training.network import PageEncoder
 
@@ -70,6 +71,31 @@ def test_finder_is_the_same_in_onnx(tmp_path: Path) -> None:
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other.numpy(), atol=5e-3, rtol=5e-3)
     assert isinstance(PageFinder.load(out).find(decode(np.full((400, 300), 99, np.uint8))), list)
+
+
+def test_features_are_the_same_in_onnx_at_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command exports them so; without `any_size` a file takes the example's size alone."""
+    torch.manual_seed(6)
+    model, out = shaken(FeatureNetwork()), tmp_path / "features.onnx"
+    for module in model.modules():
+        if isinstance(module, Separable):
+            nn.init.ones_(module.norm2.weight)  # else they would be the identity
+    torch.save({"model": model.state_dict(), "step": 1}, tmp_path / "checkpoint.pt")
+    monkeypatch.setattr("sys.argv", ["export", "features", str(tmp_path / "checkpoint.pt"), str(out)])
+    exporting.main()
+    session = ort.InferenceSession(str(out))
+    model.eval()
+    for size in ((160, 112), (64, 200), (480, 336)):
+        contrast = torch.rand(3, 1, *size) * 6 - 3
+        (found,) = session.run(None, {"contrast": contrast.numpy()})
+        with torch.no_grad():
+            expected = model(contrast).numpy()
+        assert found.shape == (3, 128, size[0] // 8, size[1] // 8)
+        np.testing.assert_allclose(found, expected, atol=5e-3, rtol=5e-3)
+        assert np.abs(expected).max() > 0.5
+    export(model, torch.rand(2, 1, 160, 112) * 6 - 3, ("contrast", ["vectors"]), out)
+    with pytest.raises(Exception, match="invalid dimensions"):
+        ort.InferenceSession(str(out)).run(None, {"contrast": np.zeros((1, 1, 64, 200), np.float32)})
 
 
 def test_file_that_computes_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,25 +188,25 @@ class Batches:
         photos = self.simulator(pages, pages.roll(1, 0), corners, size=size, generator=self.generator).images
         photos, shares = cut_by_frame(photos, seen)
         clean = torch.nn.functional.interpolate(pages, size=size, mode="area")
-        return (clean if "scan" in without else self._scan(clean)) * 255, photos * 255, shares
+        scanned = clean if "scan" in without else worn(clean, generator=self.generator)
+        return scanned * 255, photos * 255, shares
 
-    def _scan(self, clean: Tensor) -> Tensor:
-        """A third of the references look home-scanned: grey paper, weak ink, noise, slightly soft."""
 
-        def random(*shape: int) -> Tensor:
-            return torch.rand(shape, generator=self.generator, device=clean.device)
+def worn(clean: Tensor, *, generator: Generator) -> Tensor:
+    """(B, 1, H, W) pages, a third as if scanned at home: grey paper, weak ink, noise, slightly soft."""
 
-        count = len(clean)
-        scanned = (random(count, 1, 1, 1) < 0.33).float()
-        soft = torch.nn.functional.avg_pool2d(
-            torch.nn.functional.pad(clean, (1, 1, 1, 1), mode="replicate"), 3, 1
-        )
-        paper = 0.75 + 0.25 * random(count, 1, 1, 1)
-        noise = 0.02 * torch.randn(clean.shape, generator=self.generator, device=clean.device)
-        mix = random(count, 1, 1, 1)
-        return clean * (1 - scanned) + scanned * ((mix * soft + (1 - mix) * clean) * paper + noise).clamp(
-            0, 1
-        )
+    def random(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=clean.device)
+
+    count = len(clean)
+    scanned = (random(count, 1, 1, 1) < 0.33).float()
+    soft = torch.nn.functional.avg_pool2d(
+        torch.nn.functional.pad(clean, (1, 1, 1, 1), mode="replicate"), 3, 1
+    )
+    paper = 0.75 + 0.25 * random(count, 1, 1, 1)
+    noise = 0.02 * torch.randn(clean.shape, generator=generator, device=clean.device)
+    mix = random(count, 1, 1, 1)
+    return clean * (1 - scanned) + scanned * ((mix * soft + (1 - mix) * clean) * paper + noise).clamp(0, 1)
 
 
 class _Stream(IterableDataset):

@@ -1,6 +1,6 @@
 """Trained networks -> ONNX files, with the codes of both asserted equal.
 
-usage: python -m whichpage.training.export {encoder,finder} CHECKPOINT.pt OUT.onnx
+usage: python -m whichpage.training.export {encoder,features,finder} CHECKPOINT.pt OUT.onnx
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
+from whichpage.training.feature_network import FeatureNetwork
 from whichpage.training.finder_network import PageFinderNetwork
 from whichpage.training.finder_training import SIDE
 from whichpage.training.network import PageEncoder
@@ -31,17 +32,20 @@ def export(
     out: Path,
     *,
     half: bool = True,
+    any_size: bool = False,
 ) -> None:
     """Writes `model` to `out` with a free batch size, and checks that ONNX Runtime computes the same.
 
     half: keeps the weights in half precision, which makes the file half as large.
+    any_size: images may have another height and width than the example's.
 
     Raises:
         AssertionError: the exported model's outputs differ from torch's by more than rounding.
     """
     model.cpu().eval().float()
     source, results = names
-    axes = {name: {0: "batch"} for name in (source, *results)}
+    sides = {2: "height", 3: "width"} if any_size else {}
+    axes = {name: {0: "batch", **sides} for name in (source, *results)}
     torch.onnx.export(
         model,
         (example,),
@@ -104,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kind", choices=["encoder", "finder"])
+    parser.add_argument("kind", choices=["encoder", "features", "finder"])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
@@ -114,12 +118,16 @@ def main() -> None:
         model: nn.Module = PageEncoder()
         example = torch.rand(3, 1, ENCODER_HEIGHT, ENCODER_WIDTH) * 255
         names = ("grey", ["vectors"])
+    elif arguments.kind == "features":
+        model = FeatureNetwork()
+        example = torch.rand(2, 1, 160, 112) * 6 - 3
+        names = ("contrast", ["vectors"])
     else:
         model = PageFinderNetwork()
         example = torch.rand(2, 3, SIDE, SIDE) * 255
         names = ("photo", ["logits", "corners", "outline"])
     model.load_state_dict(state)
-    export(model, example, names, arguments.out)
+    export(model, example, names, arguments.out, any_size=arguments.kind == "features")
 
 
 if __name__ == "__main__":

@@ -165,11 +165,13 @@ def test_pages_of_an_older_format_gain_local_features_when_renewed(
     connection.close()
     with Library.open(tmp_path / "library", model=TINY_MODEL) as old:
         assert list(old.catalog.all_features()) == []
+        assert old.catalog.lacks_features()
         assert old.add(books).unchanged == 2
         assert list(old.catalog.all_features()) == []
         scan = sources.render_colour(books / "a.pdf", 2, long_side=1200)
         assert old.find(scan).matches[0].page == 2
         assert old.add(renew=True).added == 2
+        assert not old.catalog.lacks_features()
     assert contents(tmp_path / "library") == new
 
 

@@ -224,6 +224,15 @@ class Catalog:
         rows = self._rows_of("SELECT page, packed FROM feature WHERE page IN ({})", page_ids)
         return [rows[int(id)][1] if int(id) in rows else b"" for id in page_ids]
 
+    def lacks_features(self) -> bool:
+        """Whether any page with codes has no local features, as those that an older whichpage indexed."""
+        return bool(
+            self._one(
+                "SELECT EXISTS (SELECT 1 FROM page WHERE codes IS NOT NULL"
+                " AND NOT EXISTS (SELECT 1 FROM feature WHERE feature.page = page.id))"
+            )
+        )
+
     def all_features(self) -> Iterator[tuple[int, bytes]]:
         """The pages that can be found and have local features: their ids, ascending, and the features.
 

@@ -23,11 +23,13 @@ from whichpage.types import PageView, Quad
 _log = logging.getLogger(__name__)
 
 # Pages that are laid over the photo, of those with most votes, and those of them that are answered.
-_LAID, _ANSWERED = 12, 5
+_LAID, _ANSWERED = 8, 5
 # With so many features that agree, other turns of the page are not tried.
 _CLEAR = 30
 # Features of an index that is kept in a file: fewer are filed in half a second.
 _WORTH_KEEPING = 1_000_000
+# The turns of a page that are tried together: upright in the photo, then any other.
+_UPRIGHT, _TURNED = (0,), (1, 2, 3)
 # Points so near to what the photo does not show, in pixels, are of its frame.
 _EDGE = 6
 
@@ -71,12 +73,21 @@ class Proposal:
 class FeatureSearch:
     """Finds pages by the local features of a photo; the index is made when it is first needed."""
 
-    def __init__(self, extractor: FeatureExtractor, store: FeatureStore, *, kept: Path | None = None) -> None:
-        """kept: a file for the index of a large library, which takes seconds to make; None to keep none.
-
-        Its name must tell the state of the library: files beside it that differ in the last but one part of
-        the name alone are of other states, and are removed.
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        store: FeatureStore,
+        *,
+        complete: bool = True,
+        kept: Path | None = None,
+    ) -> None:
         """
+        complete: whether all pages have their features; else other ways of finding must be tried as well.
+        kept: a file for the index of a large library, which takes seconds to make; None for none. Its name
+            must tell the state of the library: files beside it that differ in the last but one part of the
+            name alone are of other states, and are removed.
+        """
+        self.complete = complete
         self._extractor = extractor
         self._store = store
         self._kept = kept
@@ -114,8 +125,8 @@ class FeatureSearch:
         if not len(self.index):
             return []
         best: dict[int, Proposal] = {}
-        for turns in ((0,), (1, 2, 3)):
-            looks = hypotheses.looks(view, photo, turns=turns)
+        for turns in (_UPRIGHT, _TURNED):
+            looks = hypotheses.looks(view, photo, turns=turns, squeezed=turns == _UPRIGHT)
             images = list(threads.map(lambda look: self._describe(photo, look), looks))
             found = [page for page, _ in self.index.votes(images, among=among, top=_LAID, threads=threads)]
             packed = self._store.features(found)

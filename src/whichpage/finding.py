@@ -254,51 +254,61 @@ class Finder:
         views = self.page_finder.find(photo, looks=0)
         watch.lap("finder")
         for glance in (self._foremost, self._among_rivals):
-            if aligned := self._at_a_glance(search, views, glance):
-                return aligned
+            if foremost := self._at_a_glance(search, views, glance):
+                return foremost
             views = self.page_finder.look_again(photo, views)
             watch.lap("finder")
-        # What a first glance has left to be looked at.
+        aligned: list[Aligned] = []
+        # What a first look at a page view leaves to be looked at.
         later: list[Iterator[list[Aligned]]] = []
-
-        def lay(quads: list[Quad], view: int) -> Iterator[list[Aligned]]:
-            return self._match(search, quads, view=view)
-
-        def best() -> float:
-            return max((one.confidence for one in aligned), default=0.0)
-
-        def none_accepted() -> bool:
-            return best() < self._options.accepted
-
         for number, view in enumerate(views):
             # A sliver of the next page is worth a look only if there is no answer yet.
-            if not (none_accepted() or self._is_worth_a_look(view, number, photo)):
-                continue
-            found = self._by_features(search, view, number=number)
-            aligned.extend(found)
-            if not _reaches(self._options.accepted, found):
-                looks = lay(hypotheses.near(view), number)
-                aligned.extend(next(looks))
-                later.append(looks)
-        if not views:
-            aligned.extend(self._by_features(search, hypotheses.unseen(photo), number=0))
-        if none_accepted():
-            aligned.extend(self._by_text(search, view=len(views) + 3))
-        if best() < self._options.sure:
-            aligned.extend(chain.from_iterable(chain.from_iterable(later)))
-        if views and none_accepted():
-            for number, quads in enumerate(hypotheses.halves(views[0])):
-                aligned.extend(chain.from_iterable(lay(quads, len(views) + number)))
-        cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
-        if cut is not None and none_accepted() and self.features is None:
-            # Local features need none of these many guesses.
-            aligned.extend(chain.from_iterable(lay(hypotheses.far(views[cut], photo), cut)))
-        if none_accepted():
-            # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
-            aligned.extend(chain.from_iterable(lay(hypotheses.frame(photo), len(views) + 2)))
-        if views and none_accepted():
+            if self._lacks(aligned) or self._is_worth_a_look(view, number, photo):
+                found = self._by_features(search, view, number=number)
+                aligned.extend(found)
+                if self._lacks(found):
+                    looks = self._match(search, hypotheses.near(view), view=number)
+                    aligned.extend(next(looks))
+                    later.append(looks)
+        if self._lacks(aligned):
+            # A photo so near that no edge is seen, or one of which the page finder makes nothing.
             aligned.extend(self._by_features(search, hypotheses.unseen(photo), number=len(views) + 4))
+        if self._lacks(aligned):
+            aligned.extend(self._by_text(search, view=len(views) + 3))
+        if self.features is None or not self.features.complete:
+            self._try_all(search, views, later, aligned)
         return aligned
+
+    def _try_all(
+        self,
+        search: _Search,
+        views: Sequence[PageView],
+        later: Sequence[Iterator[list[Aligned]]],
+        aligned: list[Aligned],
+    ) -> None:
+        """Adds to `aligned` what is found in all the places where a page may be, until one is accepted.
+
+        Where all pages have local features, these find in less time whatever is found so.
+        """
+
+        def lay(quads: list[Quad], view: int) -> None:
+            aligned.extend(chain.from_iterable(self._match(search, quads, view=view)))
+
+        if not _reaches(self._options.sure, aligned):
+            aligned.extend(chain.from_iterable(chain.from_iterable(later)))
+        if views and self._lacks(aligned):
+            for number, quads in enumerate(hypotheses.halves(views[0])):
+                lay(quads, len(views) + number)
+        cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
+        if cut is not None and self._lacks(aligned):
+            lay(hypotheses.far(views[cut], search.photo), cut)
+        if self._lacks(aligned):
+            # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
+            lay(hypotheses.frame(search.photo), len(views) + 2)
+
+    def _lacks(self, aligned: Sequence[Aligned]) -> bool:
+        """Whether there is no answer among these."""
+        return not _reaches(self._options.accepted, aligned)
 
     def _search(self, photo: photos.Photo, watch: Stopwatch) -> _Search:
         return _Search(photo, watch, TextWitness(photo, self.reader, self.store, watch.lap))

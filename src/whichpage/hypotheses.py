@@ -28,7 +28,7 @@ _UPRIGHT = 1.38
 # Focal length of a phone's camera, in the photo's longer sides: 24 to 28 mm on 36 mm film, cropped a little.
 _FOCAL = 0.85
 # How much of a page a photo may show that cuts it. Features put up with a fifth more or less of either side.
-_SHARES = (1.0, 0.55, 0.3, 0.17)
+_SHARES, _SPREAD_SHARES = (1.0, 0.55, 0.3, 0.17), (1.0, 2.0)
 # Height for width that a part of a page may have; and how much a photo that shows no edge may be squeezed.
 _SHAPES, _SQUEEZED = (0.25, 4.0), (0.85, 1.2)
 _UNIT = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
@@ -116,12 +116,17 @@ def frame(photo: Photo) -> list[Quad]:
     return [_turned(corners, turn) for turn in range(4)]
 
 
-def looks(view: PageView, photo: Photo, *, turns: Sequence[int]) -> list[Look]:
+def looks(view: PageView, photo: Photo, *, turns: Sequence[int], squeezed: bool = False) -> list[Look]:
     """What the photo shows of a page, seen straight on and so large as the page's thumbnail has it.
 
-    Of a page that the frame cuts nobody knows how much is shown: half of it, or a quarter. Each is tried.
+    Of a page that the frame cuts nobody knows how much is shown: half of it, or a quarter; and one that is
+    wider than high may be the two of an open book. Each is tried.
 
-    turns: how many corners on from where it most likely is the page's top left is.
+    Args:
+        view: where the page finder sees a page.
+        photo: the photo.
+        turns: how many corners on from where it most likely is the page's top left is.
+        squeezed: where no side is seen, print may be a little higher or wider than it looks.
     """
     if any(view.seen):
         to_page = np.asarray(np.linalg.inv(_to_photo(view.quad)), np.float64)
@@ -131,10 +136,13 @@ def looks(view: PageView, photo: Photo, *, turns: Sequence[int]) -> list[Look]:
     else:
         quad = frame(photo)[0]
     shapes = [float(np.clip(_shape(quad, photo), *_SHAPES))]
-    if not any(view.seen):
+    if not any(view.seen) and squeezed:
         shapes = [shapes[0] * by for by in _SQUEEZED]
-    shares = (1.0,) if all(view.seen) else _SHARES
     upright = _upright(quad)
+    shares: tuple[float, ...] = _SHARES
+    if all(view.seen):
+        lies = (shapes[0] < 1) == (upright % 2 == 0)
+        shares = _SPREAD_SHARES if lies else (1.0,)
     found = []
     for shape, share, turn in itertools.product(shapes, shares, turns):
         width = np.sqrt(THUMBNAIL_PIXELS * share / shape)

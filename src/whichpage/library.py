@@ -225,7 +225,8 @@ class Library:
         if self._catalog.features_model() != model:
             return None
         kept = self._catalog.database.folder / f"features.{model}-{generation}.faiss"
-        return FeatureSearch(FeatureExtractor.load(threads=1), self._catalog, kept=kept)
+        complete = not self._catalog.lacks_features()
+        return FeatureSearch(FeatureExtractor.load(threads=1), self._catalog, complete=complete, kept=kept)
 
     def _reader(self) -> TextReader | None:
         from whichpage.reading import TextReader

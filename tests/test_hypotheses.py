@@ -168,7 +168,8 @@ def test_photo_without_an_edge_is_looked_at_as_a_whole() -> None:
     photo = decode(np.zeros((600, 400), np.uint8))
     view = hypotheses.unseen(photo)
     assert (view.seen, view.quad.tolist()) == ((False,) * 4, hypotheses.frame(photo)[0].tolist())
-    found = hypotheses.looks(view, photo, turns=(0, 2))
+    assert len(hypotheses.looks(view, photo, turns=(0, 2))) == 2 * len(SHARES)
+    found = hypotheses.looks(view, photo, turns=(0, 2), squeezed=True)
     assert len(found) == 2 * 2 * len(SHARES)
     for number, look in enumerate(found):
         turn = number % 2
@@ -176,6 +177,18 @@ def test_photo_without_an_edge_is_looked_at_as_a_whole() -> None:
         shape = 1.5 * (0.85 if number < 8 else 1.2)
         assert look.size[0] / look.size[1] == pytest.approx(shape, rel=0.01)
     assert [pixels(look) for look in found] == pytest.approx([*np.repeat(SHARES, 2)] * 2, rel=0.01)
+
+
+def test_view_that_is_wider_than_high_may_be_an_open_book() -> None:
+    """Then each of its pages is as large as a page alone would be; whichever corner the finder names first."""
+    photo = decode(np.zeros((900, 1300), np.uint8))
+    open_book = PageView(np.array([[100, 100], [1200, 100], [1200, 850], [100, 850]], np.float32), 0.9)
+    found = hypotheses.looks(open_book, photo, turns=(0, 1))
+    assert [pixels(look) for look in found] == pytest.approx([1, 1, 2, 2], rel=0.01)
+    on_its_side = PageView(np.roll(open_book.quad, 1, axis=0), 0.9)
+    assert [pixels(look) for look in hypotheses.looks(on_its_side, photo, turns=(0,))] == pytest.approx(
+        [1, 2], rel=0.01
+    )
 
 
 def test_strip_of_a_page_is_looked_at_no_longer_than_four_times_its_width() -> None:

@@ -180,7 +180,7 @@ def test_photo_without_an_edge_is_looked_at_as_a_whole() -> None:
 
 
 def test_view_that_is_wider_than_high_may_be_an_open_book() -> None:
-    """Then each of its pages is as large as a page alone would be; whichever corner the finder names first."""
+    """Then each page is as large as a page alone would be; whichever corner the finder names first."""
     photo = decode(np.zeros((900, 1300), np.uint8))
     open_book = PageView(np.array([[100, 100], [1200, 100], [1200, 850], [100, 850]], np.float32), 0.9)
     found = hypotheses.looks(open_book, photo, turns=(0, 1))

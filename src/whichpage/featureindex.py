@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from whichpage.features import LocalFeatures, unpack_many
 from whichpage.types import FEATURE_BITS
 
+_log = logging.getLogger(__name__)
+
 # Words under which a photo's feature looks, features that it votes for, and how many of 128 bits may differ.
 _PROBES, _NEAREST, _FARTHEST = 8, 12, 40
 # So many features of an image vote, evenly spread: more find no other page, but take longer.
 _VOTERS = 300
-_log = logging.getLogger(__name__)
-
 # Pages that are filed at once: so many are in memory twice.
 _PORTION = 4000
 

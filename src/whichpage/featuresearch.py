@@ -88,7 +88,7 @@ class FeatureSearch:
             name alone are of other states, and are removed.
         """
         self.complete = complete
-        self._extractor = extractor
+        self.extractor = extractor
         self._store = store
         self._kept = kept
         self._index: FeatureIndex | None = None
@@ -99,7 +99,7 @@ class FeatureSearch:
         """Over the features of all pages."""
         with self._making:
             if self._index is None:
-                vocabulary = self._extractor.vocabulary
+                vocabulary = self.extractor.vocabulary
                 kept = FeatureIndex.load(self._kept, vocabulary) if self._kept else None
                 self._index = kept or FeatureIndex(self._store.all_features(), vocabulary)
                 if self._kept and not kept and len(self._index) >= _WORTH_KEEPING:
@@ -146,7 +146,7 @@ class FeatureSearch:
     def _describe(self, photo: Photo, look: Look) -> LocalFeatures:
         """The features of a part of the photo, with points in working pixels."""
         grey, seen = rectify(photo, look.quad, size=look.size)
-        features = self._extractor.extract(grey, most=OF_PHOTO)
+        features = self.extractor.extract(grey, most=OF_PHOTO)
         inner = cv2.erode(
             seen.astype(np.uint8), np.ones((2 * _EDGE + 1, 2 * _EDGE + 1)), borderType=cv2.BORDER_REPLICATE
         )

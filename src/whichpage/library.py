@@ -226,7 +226,9 @@ class Library:
             return None
         kept = self._catalog.database.folder / f"features.{model}-{generation}.faiss"
         complete = not self._catalog.lacks_features()
-        return FeatureSearch(FeatureExtractor.load(threads=1), self._catalog, complete=complete, kept=kept)
+        before = self._finder[1].features if self._finder else None
+        extractor = before.extractor if before else FeatureExtractor.load(threads=1)
+        return FeatureSearch(extractor, self._catalog, complete=complete, kept=kept)
 
     def _reader(self) -> TextReader | None:
         from whichpage.reading import TextReader

@@ -17,7 +17,8 @@ from onnx_file import write_one_view
 from whichpage import verify
 from whichpage.encoder import Encoder
 from whichpage.errors import PhotoError
-from whichpage.finding import Finder, FindOptions
+from whichpage.finding import Finder
+from whichpage.findoptions import FindOptions
 from whichpage.index import FlatIndex
 from whichpage.pagefinder import PageFinder
 from whichpage.photo import Photo, decode

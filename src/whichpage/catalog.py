@@ -124,12 +124,7 @@ class Catalog:
         Raises:
             LibraryOutdated: they are of another.
         """
-        found = self.model()
-        if found is not None and found != model:
-            raise LibraryOutdated(
-                f"the library at {self.database.folder} was made with model {found}, this is model {model}:"
-                " renew it with `whichpage add --renew`"
-            )
+        self._require(model, self.model(), said="was made with")
 
     def features_model(self) -> str | None:
         """The id of the model that made the pages' local features; None while there are none."""
@@ -142,11 +137,13 @@ class Catalog:
         Raises:
             LibraryOutdated: they are of another.
         """
-        found = self.features_model()
+        self._require(model, self.features_model(), said="has local features of")
+
+    def _require(self, model: str, found: str | None, *, said: str) -> None:
         if found is not None and found != model:
             raise LibraryOutdated(
-                f"the library at {self.database.folder} has local features of model {found}, this is model"
-                f" {model}: renew it with `whichpage add --renew`"
+                f"the library at {self.database.folder} {said} model {found}, this is model {model}:"
+                " renew it with `whichpage add --renew`"
             )
 
     def generation(self) -> int:

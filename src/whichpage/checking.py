@@ -11,11 +11,7 @@ from whichpage.catalog import PAGE_CODE_BYTES, Catalog
 from whichpage.database import Database
 from whichpage.errors import SourceError
 from whichpage.files import Stamp, sha256, stamp
-from whichpage.types import FEATURE_BYTES
-
-# What `features.pack` puts before a page's local features, and bytes of each; said anew, for checking needs
-# no ONNX Runtime.
-_HEAD, _FEATURE = 4, FEATURE_BYTES + 4
+from whichpage.types import FEATURE_HEAD, FEATURE_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ def _damage(database: Database) -> Iterator[str]:
         "pages lack their thumbnail": "codes IS NOT NULL AND id NOT IN (SELECT page FROM thumbnail)",
         "thumbnails are of blank pages": "codes IS NULL AND id IN (SELECT page FROM thumbnail)",
         "pages have local features of the wrong length": (
-            f"(SELECT LENGTH(packed) FROM feature WHERE feature.page = id) % {_FEATURE} != {_HEAD}"
+            f"(SELECT LENGTH(packed) FROM feature WHERE feature.page = id) % {FEATURE_SIZE} != {FEATURE_HEAD}"
         ),
         "local features are of blank pages": "codes IS NULL AND id IN (SELECT page FROM feature)",
     }

@@ -22,7 +22,15 @@ from whichpage.contrast import local_contrast
 from whichpage.encoder import model_id, open_session
 from whichpage.errors import ModelError
 from whichpage.keypoints import WINDOW, detect
-from whichpage.types import FEATURE_BITS, FEATURE_BYTES, Grey
+from whichpage.types import (
+    FEATURE_BITS,
+    FEATURE_BYTES,
+    FEATURE_HEAD,
+    FEATURE_SIZE,
+    POINT_BYTES,
+    WORD_BYTES,
+    Grey,
+)
 
 SHIPPED_FEATURES = Path(__file__).parent / "models" / "features.onnx"
 # A page keeps so many, more of a photo are looked for: each that was kept shall be found again.
@@ -31,8 +39,6 @@ OF_PAGE, OF_PHOTO = 256, 600
 _STEPS = 255
 _STRIDE = 8
 _SIZE = struct.Struct("<HH")
-_POINT_BYTES, _WORD_BYTES = 2, 2
-FEATURE_SIZE = FEATURE_BYTES + _POINT_BYTES + _WORD_BYTES
 # Under this name the model's file has the visual words: base64 of (W, 16) packed bits.
 WORDS = "words"
 
@@ -95,12 +101,12 @@ def unpack(packed: bytes) -> PageFeatures:
     """The other way round; of nothing, as pages have that were indexed without, no features."""
     if not packed:
         packed = _SIZE.pack(1, 1)
-    count = (len(packed) - _SIZE.size) // FEATURE_SIZE
-    flat = np.frombuffer(packed, np.uint8, offset=_SIZE.size)
-    codes, points, words = np.split(flat, [count * FEATURE_BYTES, count * (FEATURE_BYTES + _POINT_BYTES)])
+    count = (len(packed) - FEATURE_HEAD) // FEATURE_SIZE
+    flat = np.frombuffer(packed, np.uint8, offset=FEATURE_HEAD)
+    codes, points, words = np.split(flat, [count * FEATURE_BYTES, count * (FEATURE_BYTES + POINT_BYTES)])
     height, width = _SIZE.unpack_from(packed)
     return PageFeatures(
-        points.reshape(count, _POINT_BYTES).astype(np.float32) * np.float32(max(height, width) / _STEPS),
+        points.reshape(count, POINT_BYTES).astype(np.float32) * np.float32(max(height, width) / _STEPS),
         codes.reshape(count, FEATURE_BYTES),
         words.view("<u2").astype(np.uint16),
         (height, width),
@@ -117,13 +123,13 @@ def unpack_many(
     of, codes, words = [np.empty(0, np.int64)], [np.empty((0, FEATURE_BYTES), np.uint8)], [np.empty(0, "<u2")]
     # Most pages have as many features as pages have at most, and those of as many are unpacked together.
     for length, numbers in by_length.items():
-        count = max(length - _SIZE.size, 0) // FEATURE_SIZE
+        count = max(length - FEATURE_HEAD, 0) // FEATURE_SIZE
         if count:
             flat = np.frombuffer(b"".join(pages[number] for number in numbers), np.uint8)
-            rows = flat.reshape(len(numbers), length)[:, _SIZE.size :]
+            rows = flat.reshape(len(numbers), length)[:, FEATURE_HEAD:]
             of.append(np.repeat(np.array(numbers), count))
             codes.append(rows[:, : count * FEATURE_BYTES].reshape(-1, FEATURE_BYTES))
-            words.append(np.ascontiguousarray(rows[:, -count * _WORD_BYTES :]).view("<u2").ravel())
+            words.append(np.ascontiguousarray(rows[:, -count * WORD_BYTES :]).view("<u2").ravel())
     return np.concatenate(of), np.concatenate(codes), np.concatenate(words).astype(np.uint16)
 
 

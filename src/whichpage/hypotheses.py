@@ -129,10 +129,11 @@ def looks(view: PageView, photo: Photo, *, turns: Sequence[int], squeezed: bool 
         squeezed: where no side is seen, print may be a little higher or wider than it looks.
     """
     if any(view.seen):
-        to_page = np.asarray(np.linalg.inv(_to_photo(view.quad)), np.float64)
+        to_photo = _to_photo(view.quad)
+        to_page = np.asarray(np.linalg.inv(to_photo), np.float64)
         (u_low, u_high), (v_low, v_high) = _shown(view, photo, to_page)
         place = _UNIT * [u_high - u_low, v_high - v_low] + [u_low, v_low]
-        quad = cv2.perspectiveTransform(place[None].astype(np.float32), _to_photo(view.quad))[0]
+        quad = cv2.perspectiveTransform(place[None].astype(np.float32), to_photo)[0]
     else:
         quad = frame(photo)[0]
     shapes = [float(np.clip(_shape(quad, photo), *_SHAPES))]

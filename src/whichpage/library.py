@@ -185,7 +185,8 @@ class Library:
         """
         # Here and not above: listing books must load neither ONNX Runtime nor faiss.
         from whichpage.encoder import Encoder, model_id
-        from whichpage.finding import Finder, FindOptions
+        from whichpage.finding import Finder
+        from whichpage.findoptions import FindOptions
         from whichpage.index import FlatIndex
         from whichpage.pagefinder import PageFinder
 

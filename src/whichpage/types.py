@@ -26,9 +26,13 @@ VIEW_ROWS = {"page": (0, 10), "upper": (0, 6), "lower": (4, 10)}
 
 # Pixels of a page's thumbnail, 480 x 336 if it has the shape of A4.
 THUMBNAIL_PIXELS = 480 * 336
-# Of a local feature; see `features`.
+# Of a local feature's code, and of all that a library keeps of one; see `features`.
 FEATURE_BITS = 128
 FEATURE_BYTES = FEATURE_BITS // 8
+POINT_BYTES = WORD_BYTES = 2
+FEATURE_SIZE = FEATURE_BYTES + POINT_BYTES + WORD_BYTES
+# What stands before a page's local features: the size of its thumbnail.
+FEATURE_HEAD = 4
 
 Grey = NDArray[np.uint8]  # (H, W)
 Colour = NDArray[np.uint8]  # (H, W, 3), RGB

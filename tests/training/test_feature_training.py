@@ -366,12 +366,12 @@ def test_new_run_begins_with_the_weights_that_fit(
     other = {name: value for name, value in other.items() if not name.startswith("stages.3.")}
     # The head's shapes are others, but for a counter's.
     fit = {name: value for name, value in other.items() if name[:5] != "head." or value.ndim == 0}
-    start = other | {name.replace("stages.2.", "stages.4."): value for name, value in other.items()}
+    start = other | {name.replace("stages.2.", "stages.6."): value for name, value in other.items()}
     for weights in (None, start):
         with pytest.raises(KeyboardInterrupt):
             train(cache, RECIPE, tmp_path, start=weights)
     random, taken = begun
-    assert (len(fit), len(taken), len(start)) == (55, 72, 72)
+    assert (len(fit), len(taken), len(start)) == (79, 96, 96)
     for name, value in taken.items():
         assert torch.equal(value, fit.get(name, random[name]))
         assert torch.equal(value, random[name]) is (name not in fit)

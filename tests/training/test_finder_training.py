@@ -223,7 +223,7 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(finder_training, "finder_loss", counted)
     torch.save(state | {"step": 2}, resumed / "checkpoint.pt")
     train(cache, FinderRecipe(steps=3), resumed)
-    assert len(calls) == 1
+    assert len(calls) == 2  # the last step, and the validation at the end
     ended = torch.load(resumed / "checkpoint.pt", weights_only=True)
     assert ended["step"] == 3
     # It went on from the weights it found: the optimiser has seen four steps in all.

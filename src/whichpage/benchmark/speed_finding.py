@@ -17,7 +17,8 @@ from whichpage.benchmark.resnet import ArticleNetwork
 from whichpage.benchmark.speed_indexing import article_photo, timed
 from whichpage.catalog import Catalog
 from whichpage.encoder import Encoder
-from whichpage.finding import Finder, FindOptions
+from whichpage.finding import Finder
+from whichpage.findoptions import FindOptions
 from whichpage.index import FlatIndex
 from whichpage.pagefinder import PageFinder
 from whichpage.reading import TextReader

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage import verify
-from whichpage.finding import FindOptions
+from whichpage.findoptions import FindOptions
 from whichpage.library import Library
 from whichpage.photo import decode
 from whichpage.sameprint import SAME_PRINT, prints_like, reprints

@@ -9,12 +9,8 @@ with the weights in FILE.onnx, if it is given, else with random ones.
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -265,7 +261,7 @@ def validate(
     clean, photo = [], []
     for start in range(0, len(rows), 64):
         a, b, _ = batches.pairs(rows[start : start + 64])
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.bfloat16):
+        with runs.half_precision(device, wanted=recipe.bfloat16):
             clean.append(model(a).float().cpu())
             photo.append(model(b).float().cpu())
     model.train()
@@ -307,71 +303,41 @@ def train(
         progress: is told each step that is done, the ones done before a kill at once.
     """
     device = runs.device()
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
     torch.manual_seed(recipe.seed)
     model = PageEncoder(bits=recipe.bits, layout=recipe.layout)
     if start is not None:
         model.load_state_dict(start)
     model = model.to(device, memory_format=torch.channels_last)
-    checkpoint = out / "checkpoint.pt"
-    optimiser, schedule, first = runs.begin(
+    run = runs.Run(
         model,
-        checkpoint,
-        steps=recipe.steps,
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
+        recipe,
+        out,
+        columns=_LOGGED,
+        validate=lambda: validate(model, cache, recipe, pages=2000, device=device),
+        validate_every=validate_every,
+        checkpoint_every=checkpoint_every,
     )
-    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + first, device=device)
+    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + run.first, device=device)
     # A GPU simulates faster than a worker on the CPU could hand over.
     batches = iter(
         DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2) if device == _CPU else stream
     )
-    model.train()
     memory = CrossBatchMemory(recipe.memory)
     if progress:
-        progress(first)
-    started, losses, hits = time.perf_counter(), [], []
-    for step in range(first + 1, recipe.steps + 1):
+        progress(run.first)
+    for step in run.steps():
         loss, top1 = step_loss(model, next(batches), recipe, memory)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        hits.append(top1)
-        if step % 25 == 0 or step == recipe.steps:
-            row = {"step": step, "loss": np.mean(losses), "batch_top1": np.mean(hits)}
-            row["seconds"] = (time.perf_counter() - started) / len(losses)
-            started, losses, hits = time.perf_counter(), [], []
-            if step % validate_every == 0 or step == recipe.steps:
-                row |= validate(model, cache, recipe, pages=2000, device=device)
-                started = time.perf_counter()
-            runs.log(out / "log.csv", _LOGGED, row)
-        if step % checkpoint_every == 0 or step == recipe.steps:
-            runs.keep(model, optimiser, step, checkpoint)
+        run.learn(loss, batch_top1=top1)
         if progress:
             progress(step)
     return model
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pages", type=Path, action="append", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=EncoderRecipe.steps)
-    parser.add_argument("--start", type=Path)
-    parser.add_argument("--learning-rate", type=float, default=EncoderRecipe.learning_rate)
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(arguments.threads)
-    start = weights.read(arguments.start) if arguments.start else None
-    recipe = EncoderRecipe(steps=arguments.steps, learning_rate=arguments.learning_rate)
-    train(PageCache.open(*arguments.pages), recipe, arguments.out, start=start)
+    named = runs.arguments(__doc__, steps=EncoderRecipe.steps, learning_rate=EncoderRecipe.learning_rate)
+    start = weights.read(named.start) if named.start else None
+    recipe = EncoderRecipe(steps=named.steps, learning_rate=named.learning_rate)
+    train(PageCache.open(*named.pages), recipe, named.out, start=start)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from whichpage.training.network import Residual
 from whichpage.types import FEATURE_BITS
 
 STRIDE = 8
@@ -16,7 +15,7 @@ class Separable(nn.Module):
     """A 3x3 convolution of each channel and a 1x1 one of all, around a shortcut: an eighth of the work.
 
     Chollet, "Xception: Deep learning with depthwise separable convolutions", CVPR 2017. Begins as what it is
-    given, so that a trained network may be given one more.
+    given.
     """
 
     def __init__(self, channels: int) -> None:
@@ -34,28 +33,31 @@ class Separable(nn.Module):
 class FeatureNetwork(nn.Module):
     """Local contrast of an image -> a real vector for every eighth pixel; the signs of a vector are its code.
 
-    A vector sees a square of 97 pixels: a dozen lines of a page, a third as wide as the page.
+    A vector sees a square of 113 pixels: a dozen lines of a page, a third as wide as the page. At the last
+    size all is separable: full convolutions would take most of the time of indexing a page.
     """
 
     def __init__(self, *, bits: int = FEATURE_BITS) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, 16, 5, 2, 2, bias=False),
-            nn.BatchNorm2d(16),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(16, 32, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(32),
-            nn.ReLU(inplace=True),
+            *_halved(1, 16, kernel=5), *_halved(16, 32, kernel=3), *_halved(32, 64, kernel=3)
         )
-        self.stages = nn.Sequential(
-            Residual(32, 64, stride=2), Residual(64, 64), Separable(64), Separable(64)
-        )
+        self.stages = nn.Sequential(*(Separable(64) for _ in range(6)))
         self.head = nn.Sequential(nn.Conv2d(64, bits, 1, bias=False), nn.BatchNorm2d(bits))
 
     def forward(self, contrast: Tensor) -> Tensor:
         """(N, 1, H, W) float, -3 to 3, H and W multiples of 8 -> (N, bits, H / 8, W / 8) float."""
         vectors: Tensor = self.head(self.stages(self.stem(contrast)))
         return vectors
+
+
+def _halved(given: int, channels: int, *, kernel: int) -> tuple[nn.Module, ...]:
+    """A convolution that halves the image."""
+    return (
+        nn.Conv2d(given, channels, kernel, 2, kernel // 2, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )
 
 
 def sample(maps: Tensor, points: Tensor) -> Tensor:

@@ -9,13 +9,9 @@ with the weights of another run's checkpoint, as far as they fit, if it is given
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
 import math
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -72,7 +68,7 @@ class FeatureRecipe:
     sharpness: float = 1.5
     bits: int = FEATURE_BITS
     seed: int = 1
-    bfloat16: bool = False  # ten times slower on processors that only emulate it
+    bfloat16: bool = True  # where the device has instructions for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +224,7 @@ class _Stream(IterableDataset):
 def describe(model: FeatureNetwork, images: Tensor, points: Tensor, *, bfloat16: bool) -> Tensor:
     """(B, K, bits) float vectors of the keypoints (B, K, 2) of images (B, 1, S, S)."""
     images = images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+    with runs.half_precision(images.device, wanted=bfloat16):
         maps = model(images)
     return sample(maps.float(), points)
 
@@ -305,48 +301,29 @@ def train(
         more stay random.
     """
     device = runs.device()
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
     torch.manual_seed(recipe.seed)
     model = FeatureNetwork(bits=recipe.bits)
     if start is not None:
         model.load_state_dict(_fitting(start, model), strict=False)
     model = model.to(device, memory_format=torch.channels_last)
-    checkpoint = out / "checkpoint.pt"
-    optimiser, schedule, first = runs.begin(
+    run = runs.Run(
         model,
-        checkpoint,
-        steps=recipe.steps,
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
+        recipe,
+        out,
+        columns=_LOGGED,
+        validate=lambda: validate(model, cache, recipe, pages=400, device=device),
+        validate_every=validate_every,
+        checkpoint_every=checkpoint_every,
     )
-    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + first)
+    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + run.first)
     # Before the loader forks: a worker would wait for ever for threads that OpenCV has in this process.
     cv2.setNumThreads(1)
     batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2))
-    model.train()
-    started, losses, hits = time.perf_counter(), [], []
-    for step in range(first + 1, recipe.steps + 1):
+    for _ in run.steps():
         batch = next(batches)
         batch = Pairs(*(getattr(batch, name).to(device) for name in Pairs.__dataclass_fields__))
         loss, top1 = step_loss(model, batch, recipe)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        hits.append(top1)
-        if step % 25 == 0 or step == recipe.steps:
-            row = {"step": step, "loss": np.mean(losses), "batch_top1": np.mean(hits)}
-            row["seconds"] = (time.perf_counter() - started) / len(losses)
-            started, losses, hits = time.perf_counter(), [], []
-            if step % validate_every == 0 or step == recipe.steps:
-                row |= validate(model, cache, recipe, pages=400, device=device)
-                started = time.perf_counter()
-            runs.log(out / "log.csv", _LOGGED, row)
-        if step % checkpoint_every == 0 or step == recipe.steps:
-            runs.keep(model, optimiser, step, checkpoint)
+        run.learn(loss, batch_top1=top1)
     return model
 
 
@@ -357,22 +334,10 @@ def _fitting(weights: Mapping[str, Tensor], model: FeatureNetwork) -> dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pages", type=Path, action="append", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=FeatureRecipe.steps)
-    parser.add_argument("--start", type=Path)
-    parser.add_argument("--learning-rate", type=float, default=FeatureRecipe.learning_rate)
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(arguments.threads)
-    runs.keep_freed_memory()
-    recipe = FeatureRecipe(steps=arguments.steps, learning_rate=arguments.learning_rate)
-    start = torch.load(arguments.start, weights_only=True)["model"] if arguments.start else None
-    train(PageCache.open(*arguments.pages), recipe, arguments.out, start=start)
+    named = runs.arguments(__doc__, steps=FeatureRecipe.steps, learning_rate=FeatureRecipe.learning_rate)
+    recipe = FeatureRecipe(steps=named.steps, learning_rate=named.learning_rate)
+    start = torch.load(named.start, weights_only=True)["model"] if named.start else None
+    train(PageCache.open(*named.pages), recipe, named.out, start=start)
 
 
 if __name__ == "__main__":

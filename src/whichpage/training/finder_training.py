@@ -5,12 +5,8 @@ usage: python -m whichpage.training.finder_training --pages DIR --out runs/finde
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
 import math
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -261,84 +257,51 @@ def train(
     cache: PageCache, recipe: FinderRecipe, out: Path, *, start: Path | None = None
 ) -> PageFinderNetwork:
     """Runs or resumes a training, a new one from the weights of `start`; logs and checkpoints go to `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
     torch.manual_seed(recipe.seed)
     model = PageFinderNetwork().to(memory_format=torch.channels_last)
-    checkpoint = out / "checkpoint.pt"
-    if not checkpoint.exists() and start is not None:
+    if start is not None:
         model.load_state_dict(torch.load(start, weights_only=True)["model"], strict=False)
-    optimiser, schedule, first = runs.begin(
-        model,
-        checkpoint,
-        steps=recipe.steps,
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-    )
-    pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + first)
-    for _ in range(16):
-        pool.renew(32)
     held_out = PhotoPool(cache, FinderRecipe(pool=256), split="val", seed=99)
     for _ in range(8):
         held_out.renew(32)
-    started, losses = time.perf_counter(), []
-    model.train()
-    for step in range(first + 1, recipe.steps + 1):
+    run = runs.Run(
+        model,
+        recipe,
+        out,
+        columns=_LOGGED,
+        validate=lambda: _validate(model, held_out),
+        validate_every=100,
+    )
+    pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + run.first)
+    for _ in range(16):
+        pool.renew(32)
+    for _ in run.steps():
         pool.renew(recipe.fresh)
         truth = pool.draw(recipe.batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with runs.half_precision(torch.device("cpu")):
             logits, votes, outline = model(truth.photos.contiguous(memory_format=torch.channels_last))
         loss, _, _ = finder_loss((logits.float(), votes.float(), outline.float()), truth)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        if step % 25 == 0:
-            row = {
-                "step": step,
-                "loss": np.mean(losses),
-                "seconds": (time.perf_counter() - started) / len(losses),
-            }
-            if step % 100 == 0 or step == recipe.steps:
-                row["val_loss"], row["val_corner_error"], row["val_outline_error"] = _validate(
-                    model, held_out
-                )
-            runs.log(out / "log.csv", _LOGGED, row)
-            started, losses = time.perf_counter(), []
-        if step % 50 == 0 or step == recipe.steps:
-            runs.keep(model, optimiser, step, checkpoint)
+        run.learn(loss)
     return model
 
 
 @torch.no_grad()
-def _validate(model: PageFinderNetwork, pool: PhotoPool) -> tuple[float, float, float]:
+def _validate(model: PageFinderNetwork, pool: PhotoPool) -> dict[str, float]:
     model.eval()
     truth = Truths(pool.photos.float(), pool.owner, pool.corners, pool.outline, pool.second)
     loss, error, wrong = finder_loss(model(truth.photos), truth)
     model.train()
-    return loss.item(), error.item(), wrong.item()
+    return {
+        "val_loss": loss.item(),
+        "val_corner_error": error.item(),
+        "val_outline_error": wrong.item(),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pages", type=Path, action="append", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=FinderRecipe.steps)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--start", type=Path, help="a checkpoint to begin a new run from")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(arguments.threads)
-    train(
-        PageCache.open(*arguments.pages),
-        FinderRecipe(steps=arguments.steps),
-        arguments.out,
-        start=arguments.start,
-    )
+    named = runs.arguments(__doc__, steps=FinderRecipe.steps, learning_rate=FinderRecipe.learning_rate)
+    recipe = FinderRecipe(steps=named.steps, learning_rate=named.learning_rate)
+    train(PageCache.open(*named.pages), recipe, named.out, start=named.start)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,26 @@
-"""What every training run does alike: it resumes from its checkpoint, keeps one, and logs to a CSV."""
+"""What every training run does alike: its steps, a checkpoint to resume from, a log in a CSV."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import ctypes
+import json
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import OneCycleLR
 
 logger = logging.getLogger(__name__)
+
+_LOG_EVERY = 25
 
 
 def device() -> torch.device:
@@ -35,22 +42,145 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, -1)
 
 
-def begin(
-    model: nn.Module, checkpoint: Path, *, steps: int, learning_rate: float, weight_decay: float
-) -> tuple[Optimizer, LRScheduler, int]:
-    """AdamW, its one-cycle schedule, and the step last done: 0, or the checkpoint's, with its weights."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=next(model.parameters()).device)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = state["step"]
-    # Made from the step, not restored: a resumed run may be given another number of steps.
-    schedule = OneCycleLR(
-        optimiser, learning_rate, total_steps=steps + 1, pct_start=0.08, last_epoch=first - 1
+class Recipe(Protocol):
+    """What a run needs to know of its recipe, a frozen dataclass that is saved beside its result."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def steps(self) -> int:
+        """Batches to learn from."""
+        ...
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest of the one-cycle schedule."""
+        ...
+
+    @property
+    def weight_decay(self) -> float:
+        """As AdamW has it."""
+        ...
+
+
+class Run:
+    """The steps of one training: each learns from a loss, some are logged, some kept as a checkpoint.
+
+    first: the step last done: 0, or that of the checkpoint in the run's folder, whose weights the model gets.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        out: Path,
+        *,
+        columns: Sequence[str],
+        validate: Callable[[], dict[str, float]],
+        validate_every: int,
+        checkpoint_every: int = 50,
+    ) -> None:
+        """
+        Args:
+            model: learns, by AdamW under a one-cycle schedule; on the device that it is to compute on.
+            recipe: what decides the run.
+            out: the run's folder: `recipe.json`, `log.csv` and `checkpoint.pt` go there.
+            columns: of the log, "step", "loss" and "seconds" among them.
+            validate: figures of a validation.
+            validate_every: steps between two of them, a multiple of 25; there is always one at the end.
+            checkpoint_every: steps between checkpoints.
+        """
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
+        self._model, self._recipe, self._out, self._columns = model, recipe, out, columns
+        self._validate, self._validate_every = validate, validate_every
+        self._checkpoint, self._checkpoint_every = out / "checkpoint.pt", checkpoint_every
+        self._optimiser = torch.optim.AdamW(
+            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.first = 0
+        if self._checkpoint.exists():
+            state = torch.load(
+                self._checkpoint, weights_only=True, map_location=next(model.parameters()).device
+            )
+            model.load_state_dict(state["model"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self.first = state["step"]
+        # Made from the step, not restored: a resumed run may be given another number of steps.
+        self._schedule = OneCycleLR(
+            self._optimiser,
+            recipe.learning_rate,
+            total_steps=recipe.steps + 1,
+            pct_start=0.08,
+            last_epoch=self.first - 1,
+        )
+        self._step = self.first
+        self._figures: list[dict[str, float]] = []
+        self._started = time.perf_counter()
+
+    def steps(self) -> Iterator[int]:
+        """The numbers of the steps that are left; `learn` is to be called in each."""
+        self._model.train()
+        self._started = time.perf_counter()
+        yield from range(self.first + 1, self._recipe.steps + 1)
+
+    def learn(self, loss: Tensor, **figures: float) -> None:
+        """Takes a step down the loss; what the log says of it and of other figures are means of 25 steps."""
+        self._optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._model.parameters(), 5.0)
+        self._optimiser.step()
+        self._schedule.step()
+        self._step += 1
+        self._figures.append({"loss": loss.item(), **figures})
+        last = self._step == self._recipe.steps
+        if self._step % _LOG_EVERY == 0 or last:
+            self._log(validate=last or self._step % self._validate_every == 0)
+        if self._step % self._checkpoint_every == 0 or last:
+            keep(self._model, self._optimiser, self._step, self._checkpoint)
+
+    def _log(self, *, validate: bool) -> None:
+        count = len(self._figures)
+        row: dict[str, float] = {"step": self._step}
+        row |= {name: sum(one[name] for one in self._figures) / count for name in self._figures[0]}
+        row["seconds"] = (time.perf_counter() - self._started) / count
+        if validate:
+            row |= self._validate()
+        log(self._out / "log.csv", self._columns, row)
+        self._figures, self._started = [], time.perf_counter()
+
+
+def half_precision(device: torch.device, *, wanted: bool = True) -> torch.autocast:
+    """A context in which convolutions compute in bfloat16, if the device has instructions for it.
+
+    Processors without AVX-512 only emulate it, ten times as slowly as float32.
+    """
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted and _has_bfloat16(device))
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def arguments(description: str | None, *, steps: int, learning_rate: float) -> argparse.Namespace:
+    """What every training's command line names: `pages`, `out`, `steps`, `start`, `learning_rate`.
+
+    Sets up the process for training, too: logging, threads, memory.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    return optimiser, schedule, first
+    parser.add_argument("--pages", type=Path, action="append", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--start", type=Path, help="whose weights a new run begins with")
+    parser.add_argument("--learning-rate", type=float, default=learning_rate)
+    parser.add_argument("--threads", type=int, default=2)
+    named = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(named.threads)
+    keep_freed_memory()
+    return named
 
 
 def keep(model: nn.Module, optimiser: Optimizer, step: int, checkpoint: Path) -> None:

@@ -1,0 +1,207 @@
+"""Candidate pages -> pages laid over the photo: all of them coarsely, those that may be the answer finely.
+
+A first level of alignment tells which candidates are rivals; these are compared on the photo, as their codes
+alone do not tell pages apart that look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from whichpage import verify
+from whichpage.findoptions import FindOptions
+from whichpage.photo import Photo
+from whichpage.search import Search
+from whichpage.types import Candidate, Quad
+
+# An alignment that is less sure than this has not found the page's place better than its text did.
+_TRUSTED = 0.5
+# A close-up of a few lines shows a tenth of a page's height; corners that lie further away are no page's.
+_FARTHEST = 10
+
+
+class ThumbnailStore(Protocol):
+    """What aligning needs of the catalogue."""
+
+    def encoded_thumbnails(self, page_ids: Sequence[int]) -> list[bytes]:
+        """The pages' thumbnails as stored (JPEG), in their order."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """A candidate page laid over one view of the photo.
+
+    lines: how many lines of text that were read off the photo agree; 0 where none was read.
+    features: how many local features agree; 0 where none were compared.
+    """
+
+    page_id: int
+    view: int
+    alignment: verify.Alignment
+    confidence: float
+    lines: int = 0
+    features: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Coarse:
+    """A candidate page after the first level of alignment, with those that look exactly the same.
+
+    candidates: one page, and its copies in other books; nearest first.
+    """
+
+    candidates: tuple[Candidate, ...]
+    score: float
+    warp: verify.Warp
+    page: verify.Thumbnail
+    sheet: verify.Sheet
+
+    @property
+    def distance(self) -> float:
+        """That of the nearest one's code."""
+        return self.candidates[0].distance
+
+
+def reaches(confidence: float, aligned: Sequence[Aligned]) -> bool:
+    """Whether one of the pages is so sure."""
+    return any(one.confidence >= confidence for one in aligned)
+
+
+class Aligner:
+    """Lays candidates over a photo and says how sure they are."""
+
+    def __init__(self, store: ThumbnailStore, options: FindOptions, threads: ThreadPoolExecutor) -> None:
+        self._store = store
+        self._options = options
+        self._threads = threads
+
+    def compare(
+        self, search: Search, quads: list[Quad], candidates: list[Candidate], *, view: int
+    ) -> Iterator[list[Aligned]]:
+        """Aligns candidates with the photo, all of them coarsely and the best of those finely.
+
+        Yields twice, unless the first few candidates are enough: those, then what the others add.
+        """
+        sheets: dict[tuple[int, bool], verify.Sheet] = {}
+        first, finely = self._options.first, self._options.finely
+        photo = search.photo
+        rivals, waiting = self.rivals(self.coarsely(photo, quads, candidates[:first], sheets))
+        aligned = self.finely(search, rivals, view=view)
+        if reaches(self._options.certain, aligned):
+            yield aligned
+            return
+        more = max(finely - len(rivals), 0)
+        aligned += self.finely(search, waiting[:more], view=view)
+        yield aligned
+        if reaches(self._options.sure, aligned):
+            return
+        waiting = waiting[more:] + self.coarsely(photo, quads, candidates[first:], sheets)
+        waiting.sort(key=lambda coarse: -coarse.score)
+        yield self.finely(search, waiting[:finely], view=view)
+
+    def coarsely(
+        self,
+        photo: Photo,
+        quads: list[Quad],
+        candidates: list[Candidate],
+        sheets: dict[tuple[int, bool], verify.Sheet],
+    ) -> list[Coarse]:
+        """How each candidate fits where its code was found; pages that look exactly the same are one."""
+        thumbnails = self._store.encoded_thumbnails([candidate.page_id for candidate in candidates])
+        copies: dict[tuple[bytes, int], list[Candidate]] = {}
+        for candidate, encoded in zip(candidates, thumbnails, strict=True):
+            copies.setdefault((encoded, candidate.view), []).append(candidate)
+        pages = list(self._threads.map(verify.Thumbnail, [encoded for encoded, _ in copies]))
+        # One page alone is aligned finely next, for which a thread makes it ready meanwhile.
+        ready = self._threads.submit(pages[0].prepare) if len(pages) == 1 else None
+        # Not on the threads: the steps are so short that handing them over takes longer.
+        coarse = []
+        for (_, view), page, same in zip(copies, pages, copies.values(), strict=True):
+            key = (view, page.landscape)
+            if key not in sheets:
+                sheets[key] = verify.sheet(photo, quads[view], landscape=page.landscape)
+            score, warp = verify.align_coarse(sheets[key], page)
+            coarse.append(Coarse(tuple(same), score, warp, page, sheets[key]))
+        if ready:
+            ready.result()
+        return coarse
+
+    def rivals(self, looked_at: list[Coarse]) -> tuple[list[Coarse], list[Coarse]]:
+        """The candidates among which the answer is to be found, if they are few, and the others; best first.
+
+        Pages that look alike, as those made from one template do, have codes that are alike, but which of
+        them comes first is chance: they must be compared on the photo.
+        """
+        looked_at = sorted(looked_at, key=lambda one: -one.score)
+        nearest = min((one.distance for one in looked_at), default=0.0)
+
+        def is_rival(one: Coarse) -> bool:
+            near = one.distance < nearest + self._options.lead
+            return near or one.score >= self._options.alike * looked_at[0].score
+
+        rivals = [one for one in looked_at if is_rival(one)]
+        if len(rivals) > self._options.few:
+            return [], looked_at
+        return rivals, [one for one in looked_at if not is_rival(one)]
+
+    def finely(self, search: Search, coarse: Sequence[Coarse], *, view: int) -> list[Aligned]:
+        """Aligns candidates finely and asks those that are in doubt for their text."""
+        return self.questioned(search, self.fits(search, coarse, view=view))
+
+    def fits(self, search: Search, coarse: Sequence[Coarse], *, view: int) -> list[Aligned]:
+        """Aligns candidates finely, the best once more where it is not clear yet."""
+        # One candidate has all threads; of several each has one.
+        threads = self._threads if len(coarse) == 1 else None
+
+        def align(one: Coarse) -> verify.Alignment:
+            return verify.align(one.sheet, one.page, one.score, one.warp, threads=threads)
+
+        fits = map(align, coarse) if threads else self._threads.map(align, coarse)
+        fresh = sorted(zip(fits, coarse, strict=True), key=lambda pair: -pair[0].correlation)
+        aligned: list[Aligned] = []
+        for place, (alignment, one) in enumerate(fresh):
+            # One page alone that fits beyond doubt need not fit better than another.
+            is_clear = len(coarse) == 1 and verify.confidence(alignment) >= self._options.doubtless
+            if place < self._options.again and not is_clear:
+                alignment = verify.realign(search.photo, one.page, alignment)
+            sure = verify.confidence(alignment)
+            aligned += [Aligned(candidate.page_id, view, alignment, sure) for candidate in one.candidates]
+        search.watch.lap("verify")
+        return aligned
+
+    def laid(self, photo: Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment | None:
+        """The page aligned from where it was found by what is printed on it; None if that is no place."""
+        if np.abs(quad).max() > _FARTHEST * max(photo.pixels.shape):
+            return None
+        on = verify.sheet(photo, quad, landscape=page.landscape)
+        alignment = verify.align(on, page, *verify.align_coarse(on, page))
+        alignment = verify.realign(photo, page, alignment)
+        trusted = verify.confidence(alignment) >= _TRUSTED
+        return alignment if trusted else replace(alignment, quad=quad)
+
+    def questioned(self, search: Search, aligned: Sequence[Aligned]) -> list[Aligned]:
+        """The same, but pages are not accepted whose text is not the photo's.
+
+        Two sheets of one form look alike but for the words: by looks, one is taken for the other where the
+        library has no better.
+        """
+        options = self._options
+
+        def is_doubted(one: Aligned) -> bool:
+            doubtful = one.lines > 0 or verify.confidence(one.alignment) < options.doubtless
+            return (
+                doubtful
+                and one.confidence >= options.accepted
+                and search.text.contradicts(one.page_id, one.alignment.quad)
+            )
+
+        return [
+            replace(one, confidence=min(one.confidence, options.doubted)) if is_doubted(one) else one
+            for one in aligned
+        ]

@@ -1,0 +1,92 @@
+"""What was laid over a photo -> the matches of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whichpage.aligning import Aligned
+from whichpage.matching import matches
+from whichpage.photo import Photo
+from whichpage.types import Match, Page
+from whichpage.verify import Alignment
+
+PHOTO = Photo(np.zeros((200, 300, 3), np.uint8), width=600, height=400)
+HERE = np.array([[10, 10], [110, 10], [110, 150], [10, 150]], np.float32)
+BESIDE = HERE + np.array([120, 0], np.float32)
+
+
+class Shelf:
+    """Pages that are numbered as their ids."""
+
+    def pages(self, page_ids: Sequence[int]) -> list[Page]:
+        return [Page(page_id, 1, Path("/book.pdf"), page_id) for page_id in page_ids]
+
+
+def laid(
+    page_id: int,
+    confidence: float,
+    *,
+    view: int = 0,
+    correlation: float = 0.5,
+    quad: NDArray[np.float32] = HERE,
+) -> Aligned:
+    alignment = Alignment(0.5, correlation, 0.5, 50.0, 0.1, 0.9, 1.0, quad)
+    return Aligned(page_id, view, alignment, confidence)
+
+
+def found(page_id: int, by: tuple[int, int], *, quad: NDArray[np.float32] = HERE) -> Aligned:
+    """By so many lines and features; page 1 is a little surer than the others."""
+    return replace(laid(page_id, 0.96 - 0.01 * page_id, quad=quad), lines=by[0], features=by[1])
+
+
+def answered(aligned: Sequence[Aligned], *, top: int = 5) -> list[Match]:
+    return matches(PHOTO, aligned, Shelf(), top=top, accepted=0.9)
+
+
+def told(aligned: Sequence[Aligned], *, top: int = 5) -> list[tuple[int, bool]]:
+    return [(match.page, match.verified) for match in answered(aligned, top=top)]
+
+
+def test_surest_come_first_and_are_verified_from_the_threshold_on() -> None:
+    aligned = [laid(1, 0.2), laid(2, 0.95, view=1), laid(3, 0.9, view=2), laid(4, 0.89, view=3)]
+    assert told(aligned) == [(2, True), (3, True), (4, False), (1, False)]
+
+
+def test_page_that_was_laid_twice_is_one_match_where_it_is_surest() -> None:
+    (match,) = answered([laid(1, 0.3), laid(1, 0.97, quad=BESIDE, view=1), laid(1, 0.5)])
+    assert match.verified
+    np.testing.assert_allclose(match.quad, (BESIDE + 0.5) * 2 - 0.5)
+
+
+def test_verified_ones_are_never_cut_off() -> None:
+    aligned = [laid(1, 0.99), laid(2, 0.95, view=1), laid(3, 0.5, view=2)]
+    assert told(aligned, top=1) == [(1, True), (2, True)]
+    assert told(aligned, top=3) == [(1, True), (2, True), (3, False)]
+    assert told([laid(3, 0.5)], top=0) == []
+
+
+def test_of_equally_sure_pages_the_better_fit_comes_first() -> None:
+    assert told([laid(1, 0.95, correlation=0.5), laid(2, 0.95, correlation=0.55)]) == [(2, True), (1, True)]
+
+
+def test_page_that_only_resembles_the_one_in_its_place_is_not_verified() -> None:
+    aligned = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5)]
+    assert told(aligned) == [(2, True), (1, False)]
+    elsewhere = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5, view=1)]
+    assert told(elsewhere) == [(1, True), (2, True)]
+
+
+def test_pages_found_by_text_or_features_are_rivals_only_where_they_overlap() -> None:
+    """All that the text finds is of one view, both pages of a spread among them."""
+    for fewer, nearly, more in (
+        ((7, 0), (8, 0), (10, 0)),
+        ((0, 70), (0, 71), (0, 100)),
+    ):
+        assert told([found(1, fewer), found(2, more)]) == [(2, True), (1, False)]
+        assert told([found(1, nearly), found(2, more)]) == [(1, True), (2, True)]
+        assert told([found(1, fewer), found(2, more, quad=BESIDE)]) == [(1, True), (2, True)]

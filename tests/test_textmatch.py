@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -17,6 +19,7 @@ from whichpage.reading import MOST_LINES, ReadLine
 from whichpage.textmatch import can_tell, candidates, contradicts, pieces, place
 
 SIZE = (480, 336)
+THREADS = ThreadPoolExecutor(2)
 ALPHABET = string.ascii_lowercase
 CORNERS = np.array([[190, 150], [930, 180], [1000, 1260], [110, 1220]], np.float32)
 
@@ -84,7 +87,7 @@ def test_the_page_with_most_pieces_comes_first() -> None:
     """Page 3 repeats a line of page 2, so both share that line's votes."""
     pages = {number: page(number) for number in range(1, 6)}
     pages[3] = (*pages[3], pages[2][4])
-    found = candidates(read(pages[2][:6]), Texts(pages), among=pages, top=5)
+    found = candidates(read(pages[2][:6]), Texts(pages), among=pages, top=5, threads=THREADS)
     assert [number for number, _ in found] == [2, 3]
     shared = len(pieces(pages[2][4].text))
     assert found[1][1] == pytest.approx(shared / 2)
@@ -95,9 +98,30 @@ def test_the_page_with_most_pieces_comes_first() -> None:
 def test_what_is_on_many_pages_has_no_vote_and_what_is_not_searched_no_chance() -> None:
     same = page(1)
     many = dict.fromkeys(range(60), same)
-    assert candidates(read(same), Texts(many), among=many, top=5) == []
+    assert candidates(read(same), Texts(many), among=many, top=5, threads=THREADS) == []
     two = {1: page(1), 2: page(2)}
-    assert candidates(read(two[2]), Texts(two), among={1}, top=5) == []
+    assert candidates(read(two[2]), Texts(two), among={1}, top=5, threads=THREADS) == []
+
+
+def test_lines_are_looked_up_while_further_ones_are_read() -> None:
+    asked = threading.Event()
+
+    class Watched(Texts):
+        def pages_with(self, piece: str, *, most: int) -> list[int] | None:
+            asked.set()
+            return super().pages_with(piece, most=most)
+
+    pages = {1: page(1)}
+
+    def reading() -> Iterator[ReadLine]:
+        first, *others = read(pages[1])
+        yield first
+        assert asked.wait(10), "the first line waits for the last one"
+        yield from others
+
+    assert [
+        number for number, _ in candidates(reading(), Watched(pages), among=pages, top=5, threads=THREADS)
+    ] == [1]
 
 
 def blurred(lines: list[ReadLine], every: int) -> list[ReadLine]:
@@ -114,7 +138,7 @@ def test_blurred_lines_find_their_page_by_shorter_pieces() -> None:
     lines = blurred(read(pages[2][2:28:3]), 17)
     store = Texts(pages)
     assert not any(store.pages_with(piece, most=50) for line in lines for piece in pieces(line.text))
-    found = candidates(lines, store, among=pages, top=5)
+    found = candidates(lines, store, among=pages, top=5, threads=THREADS)
     assert [number for number, _ in found] == [2]
     placed = place(lines, pages[2], size=SIZE)
     assert placed is not None

@@ -258,7 +258,7 @@ class Finder:
             if self.features is not None:
                 local = self.features.propose(photo, view, among=self.index, threads=self._threads)
                 proposed.append([proposal.page_id for proposal in local])
-        return [*proposed, search.text.pages(among=self.index, top=self._options.read)]
+        return [*proposed, self._holding_text(search)]
 
     def _match(self, search: Search, quads: list[Quad], *, view: int) -> Iterator[list[Aligned]]:
         """Retrieves with all these places of one page, and lays what retrieval proposes over the photo.
@@ -299,8 +299,9 @@ class Finder:
 
     def _by_text(self, search: Search, *, view: int) -> list[Aligned]:
         """Lays pages over the photo that hold the text in it, each where its lines are."""
-        photo, lines = search.photo, search.text.lines
-        found = search.text.pages(among=self.index, top=self._options.read)
+        photo = search.photo
+        found = self._holding_text(search)
+        lines = search.text.lines
         texts = self.store.printed_lines(found)
         pages = [verify.Thumbnail(encoded) for encoded in self.store.encoded_thumbnails(found)]
 
@@ -316,6 +317,10 @@ class Finder:
         aligned = [one for one in self._threads.map(lay, zip(found, pages, texts, strict=True)) if one]
         search.watch.lap("verify")
         return self._aligner.questioned(search, aligned)
+
+    def _holding_text(self, search: Search) -> list[int]:
+        """The ids of the pages that hold the text in the photo, best first."""
+        return search.text.pages(among=self.index, top=self._options.read, threads=self._threads)
 
     def _encode(self, photo: photos.Photo, quads: list[Quad]) -> tuple[PageCodes, NDArray[np.float32]]:
         images, weights = [], []

@@ -7,6 +7,7 @@ points of the photo to points of the page; where the page lies is what most of t
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from concurrent.futures import Executor
 from typing import Protocol
 
 import cv2
@@ -72,21 +73,26 @@ def _cuts(line: str, *, longest: int = LONGEST) -> list[tuple[int, int]]:
 
 
 def candidates(
-    lines: Sequence[ReadLine], store: TextStore, *, among: Container[int], top: int
+    lines: Iterable[ReadLine], store: TextStore, *, among: Container[int], top: int, threads: Executor
 ) -> list[tuple[int, float]]:
     """(page id, votes) of the pages that the most pieces of the lines are on, best first.
 
     Each piece has one vote, shared by the pages that it is on. A line of which no piece is on any page is
-    looked up by shorter ones. Pages that are not `among` those searched are left out.
+    looked up by shorter ones. Pages that are not `among` those searched are left out. Threads look lines up
+    while further ones are read.
     """
+    sought = {}
+    for line in lines:
+        if line.text not in sought:
+            sought[line.text] = threads.submit(_holders, line.text, store)
     holders: dict[str, list[int]] = {}
-    for text in {line.text for line in lines}:
-        holders |= _holders(text, store)
+    for found in sought.values():
+        holders |= found.result()
     votes: dict[int, float] = {}
     for piece in sorted(holders):
-        found = [page for page in holders[piece] if page in among]
-        for page_id in found:
-            votes[page_id] = votes.get(page_id, 0.0) + 1 / len(found)
+        pages = [page for page in holders[piece] if page in among]
+        for page_id in pages:
+            votes[page_id] = votes.get(page_id, 0.0) + 1 / len(pages)
     return sorted(votes.items(), key=lambda one: (-one[1], one[0]))[:top]
 
 

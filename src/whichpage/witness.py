@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
+from concurrent.futures import Executor
 from functools import cached_property
 from typing import Protocol
 
@@ -63,9 +64,12 @@ class TextWitness:
         """All lines read off the photo; none where there is no use in reading."""
         return list(self._each())
 
-    def pages(self, *, among: Container[int], top: int) -> list[int]:
-        """The ids of the pages `among` those searched that hold most of the lines, best first."""
-        votes = textmatch.candidates(self.lines, self._store, among=among, top=top)
+    def pages(self, *, among: Container[int], top: int, threads: Executor) -> list[int]:
+        """The ids of the pages `among` those searched that hold most of the lines, best first.
+
+        Threads look lines up while further ones are read.
+        """
+        votes = textmatch.candidates(self._each(), self._store, among=among, top=top, threads=threads)
         self._lap("search")
         return [page_id for page_id, _ in votes]
 

@@ -338,44 +338,73 @@ def test_codes_of_two_kinds_are_damage(tmp_path: Path, catalog: Catalog, adder: 
 
 
 def test_other_model_is_said_and_renewed(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
-    adder.use_model()
+    adder.use_models()
     a = content(tmp_path / "a.pdf", "a")
     index(adder, a)
     adder.settle(content(tmp_path / "begun.pdf", "b"))
     adder.end()
     new = Adder(catalog, "f" * 16, features=FEATURES)
     with pytest.raises(LibraryOutdated, match=f"model {MODEL}, this is model f+: .*add --renew"):
-        new.use_model()
+        new.use_models()
     with pytest.raises(LibraryOutdated):
         new.settle(a)
     assert new.renew() == [tmp_path / "a.pdf", tmp_path / "begun.pdf"]
-    new.use_model()
+    new.use_models()
     assert catalog.model() == "f" * 16
     assert catalog.known() == {}
     assert len(catalog.codes()[0]) == 0
     assert new.settle(a) == Work(1, frozenset(), replaces=False)
 
 
-def test_other_model_of_local_features_is_said_and_renewed(tmp_path: Path, catalog: Catalog) -> None:
-    a = content(tmp_path / "a.pdf", "a")
+def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: Catalog) -> None:
+    a = content(tmp_path / "a.pdf", "a", pages=1)
     assert catalog.features_model() is None
     with Adder(catalog, MODEL, features=FEATURES) as adder:
-        adder.use_model()
-        adder.use_model()
-        index(adder, a)
+        adder.use_models()
+        adder.use_models()
+        work = adder.settle(a)
+        assert isinstance(work, Work)
+        adder.write(work.book, [described(1)])
+        adder.finish(work.book, a)
     assert (catalog.model(), catalog.features_model()) == (MODEL, FEATURES)
-    with Adder(catalog, MODEL, features="e" * 16) as new:
+    generation = catalog.generation()
+    (page,) = catalog.codes()[0].tolist()
+    assert catalog.featureless() == 0
+    with Adder(catalog, MODEL, features="e" * 16) as new, Adder(catalog, MODEL, features=FEATURES) as old:
         sentence = f"local features of model {FEATURES}, this is model e+: renew it with .*add --renew"
-        with pytest.raises(LibraryOutdated, match=sentence):
-            new.use_model()
-        with pytest.raises(LibraryOutdated, match=sentence):
-            new.settle(a)
-        assert catalog.features_model() == FEATURES
-        catalog.require_model(MODEL)  # so that photos are looked for all the same
-        assert new.renew() == [tmp_path / "a.pdf"]
-        new.use_model()
+        for act in (lambda: new.settle(a), lambda: new.describe([(page, packed(1))], last=True)):
+            with pytest.raises(LibraryOutdated, match=sentence):
+                act()
+        new.use_models()
         assert (catalog.model(), catalog.features_model()) == (MODEL, "e" * 16)
-        assert new.settle(a) == Work(1, frozenset(), replaces=False)
+        assert catalog.features([page]) == [b""]
+        assert (catalog.featureless(), catalog.info().featureless) == (1, 1)
+        assert catalog.generation() == generation + 1
+        assert new.settle(a) == Known("unchanged", tmp_path / "a.pdf")
+        with pytest.raises(LibraryOutdated, match=f"of model e+, this is model {FEATURES}"):
+            old.describe([(page, packed(1))], last=True)
+        new.describe([(page, packed(2)), (99, packed(3))], last=False)
+        assert catalog.features([page, 99]) == [packed(2), b""]
+        assert catalog.generation() == generation + 1
+        new.describe([(page, packed(4))], last=True)  # has its own by now
+        assert catalog.features([page]) == [packed(2)]
+        assert (catalog.featureless(), catalog.generation()) == (0, generation + 2)
+
+
+def test_pages_without_local_features_are_told_with_their_thumbnails(
+    catalog: Catalog, adder: Adder, tmp_path: Path
+) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=4)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    bare = [replace(described(number), features=b"") for number in (1, 3, 4)]
+    adder.write(work.book, [bare[0], described(2), *bare[1:]])
+    adder.finish(work.book, book)
+    ids = catalog.codes()[0].tolist()
+    assert catalog.featureless() == 3
+    assert catalog.featureless_thumbnails(after=0, most=2) == [(ids[0], JPEG), (ids[2], JPEG)]
+    assert catalog.featureless_thumbnails(after=ids[2], most=2) == [(ids[3], JPEG)]
+    assert catalog.featureless_thumbnails(after=ids[3], most=2) == []
 
 
 def test_local_features_are_told_while_their_book_is_there(
@@ -639,7 +668,7 @@ def test_library_of_format_2_keeps_its_text_and_gains_local_features(tmp_path: P
         assert check(catalog).damage == ()
 
         with Adder(catalog, MODEL, features=FEATURES) as adder:
-            adder.use_model()
+            adder.use_models()
             assert catalog.features_model() == FEATURES
             book = content(tmp_path / "b.pdf", "b", pages=1)
             work = adder.settle(book)

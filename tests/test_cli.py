@@ -357,6 +357,13 @@ def test_list_says_how_far_an_unfinished_book_is(
     assert capsys.readouterr().out == "/books/日本 a.pdf\t64 of 1200\tunfinished\n"
 
 
+def test_add_says_which_older_pages_gained_local_features(library: type[ToldLibrary], capsys: Output) -> None:
+    library.report = AddReport(unchanged=2, seconds=1.0, described=4321)
+    assert run(["add", "b"]) == 0
+    said = "books: 2 unchanged; pages: 0; local features for 4,321 older pages; 1.0 s\n"
+    assert capsys.readouterr() == (said, "")
+
+
 def test_info(library: type[ToldLibrary], capsys: Output) -> None:
     assert run(["info"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -22,7 +22,7 @@ FLOORS = (
     ("worker", "textmatch", "featureindex", "featurematch"),
     ("pool", "sameprint", "witness", "featuresearch"),
     ("indexing", "findoptions", "search"),
-    ("transcribing", "aligning"),
+    ("transcribing", "describing", "aligning"),
     ("matching",),
     ("finding",),
     ("library",),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -96,17 +96,42 @@ class Adder:
         """Gives up what is claimed and not finished; another adder goes on with it."""
         self._presence.end()
 
-    def use_model(self) -> None:
+    def use_models(self) -> None:
         """Makes sure that the library's codes and local features are of these models, or will be.
 
+        Local features of another model are forgotten: `describe` is to give the pages new ones.
+
         Raises:
-            LibraryOutdated: they are of others.
+            LibraryOutdated: the codes are of another model.
         """
         with self._database.transaction() as connection:
-            connection.executemany(
-                "UPDATE meta SET value = ? WHERE key = ? AND value IS NULL", self._model_rows()
+            connection.execute(
+                "UPDATE meta SET value = ? WHERE key = 'model' AND value IS NULL", (self._model,)
             )
+            self._catalog.require_model(self._model)
+            if self._catalog.features_model() != self._features:
+                connection.execute("DELETE FROM feature")
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'features'", (self._features,))
+                _changed(connection)
+
+    def describe(self, features: Iterable[tuple[int, bytes]], *, last: bool) -> None:
+        """Notes the local features of pages that have none, if they are still there.
+
+        Args:
+            features: page ids, and what `features.pack` makes.
+            last: whether they are the last ones that were missing: only then finding begins to use them.
+
+        Raises:
+            LibraryOutdated: another process has renewed the library for other models.
+        """
+        with self._database.transaction() as connection:
             self._require_models()
+            connection.executemany(
+                "INSERT OR IGNORE INTO feature SELECT id, ? FROM page WHERE id = ?",
+                ((packed, page_id) for page_id, packed in features),
+            )
+            if last:
+                _changed(connection)
 
     def renew(self) -> list[Path]:
         """Forgets all pages, so that they are indexed anew by these models; returns the books' files."""

@@ -32,6 +32,7 @@ PAGE_CODE_BYTES = (CODE_BYTES, len(VIEWS) * CODE_BYTES)
 _LIVE = "book.complete AND book.id IN (SELECT book FROM file)"
 # SQLite takes a limited number of values in one statement.
 _VALUES = 500
+_FEATURELESS = "codes IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE feature.page = page.id)"
 # Pages whose local features are read at once, some 5 MB.
 _PORTION = 1000
 
@@ -76,6 +77,7 @@ class LibraryInfo:
     """What a library is made of.
 
     pages, blank, unreadable: of the complete books.
+    featureless: pages that local features do not find yet; the next `add` gives them theirs.
     bytes: of its folder on disk.
     model: the id of the model that made its codes; None while it is empty.
     """
@@ -90,6 +92,7 @@ class LibraryInfo:
     bytes: int
     model: str | None
     format: int
+    featureless: int = 0
 
 
 class Catalog:
@@ -221,13 +224,17 @@ class Catalog:
         rows = self._rows_of("SELECT page, packed FROM feature WHERE page IN ({})", page_ids)
         return [rows[int(id)][1] if int(id) in rows else b"" for id in page_ids]
 
-    def lacks_features(self) -> bool:
-        """Whether any page with codes has no local features, as those that an older whichpage indexed."""
-        return bool(
-            self._one(
-                "SELECT EXISTS (SELECT 1 FROM page WHERE codes IS NOT NULL"
-                " AND NOT EXISTS (SELECT 1 FROM feature WHERE feature.page = page.id))"
-            )
+    def featureless(self) -> int:
+        """How many pages have codes, but no local features, as those that an older whichpage indexed."""
+        count: int = self._one(f"SELECT COUNT(*) FROM page WHERE {_FEATURELESS}")
+        return count
+
+    def featureless_thumbnails(self, *, after: int, most: int) -> list[tuple[int, bytes]]:
+        """The ids, ascending, and the thumbnails (grey JPEG) of such pages, the next ones after an id."""
+        return self.database.query(
+            "SELECT page.id, image FROM page JOIN thumbnail ON thumbnail.page = page.id"
+            f" WHERE page.id > ? AND {_FEATURELESS} ORDER BY page.id LIMIT ?",
+            (after, most),
         )
 
     def all_features(self) -> Iterator[tuple[int, bytes]]:
@@ -420,6 +427,7 @@ class Catalog:
             bytes=sum(file.stat().st_size for file in folder.glob("*") if file.is_file()),
             model=self.model(),
             format=FORMAT,
+            featureless=self.featureless(),
         )
 
     def known(self) -> dict[Path, Stamp]:

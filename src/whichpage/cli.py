@@ -304,7 +304,8 @@ def _summary(report: AddReport) -> str:
     }
     books = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
     blank = f" ({report.blank:,} blank)" if report.blank else ""
-    return f"books: {books}; pages: {report.pages:,}{blank}; {report.seconds:.1f} s"
+    gained = f"; local features for {report.described:,} older pages" if report.described else ""
+    return f"books: {books}; pages: {report.pages:,}{blank}{gained}; {report.seconds:.1f} s"
 
 
 def _plain(value: object) -> str:

@@ -71,6 +71,7 @@ class AddReport:
     failed: files that could not be indexed, and why.
     incomplete: books that were indexed but for some pages, and why.
     pages, blank: pages of these books that were indexed now, and how many of them are blank.
+    described: pages of an older whichpage that got local features.
     """
 
     added: int = 0
@@ -83,6 +84,7 @@ class AddReport:
     pages: int = 0
     blank: int = 0
     seconds: float = 0.0
+    described: int = 0
 
 
 @dataclass(slots=True)

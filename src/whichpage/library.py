@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -97,7 +99,8 @@ class Library:
         """Indexes PDFs, CBZ/ZIP archives of images, folders of images and images; folders are walked.
 
         What is known is skipped, what was interrupted goes on: stop this at any moment, even by killing
-        the process, and call it again. Files that cannot be indexed are in the report, not raised.
+        the process, and call it again. Files that cannot be indexed are in the report, not raised. Pages of
+        an older whichpage get the local features that they lack.
 
         Args:
             paths: files and folders.
@@ -106,7 +109,7 @@ class Library:
             progress: called after every few pages.
 
         Raises:
-            LibraryOutdated: the library was made with other models, and `renew` is false.
+            LibraryOutdated: the library was made with another model, and `renew` is false.
             LibraryError: it cannot be written.
             ModelError: a model cannot be loaded.
         """
@@ -122,11 +125,24 @@ class Library:
         ):
             if renew:
                 places += adder.renew()
-            adder.use_model()
+            adder.use_models()
+            began = time.monotonic()
+            described = self._describe(adder, threads=workers or os.cpu_count() or 1, progress=progress)
             report = Indexing(adder, pool, progress).run(scan(places), self._catalog.known())
+            report = replace(report, described=described, seconds=time.monotonic() - began)
             adder.sweep()
         _log.info("%d pages in %.1f s", report.pages, report.seconds)
         return report
+
+    def _describe(self, adder: Adder, *, threads: int, progress: Callable[[AddProgress], None] | None) -> int:
+        """Gives pages of an older whichpage the local features that they lack; how many there were."""
+        if not self._catalog.featureless():
+            return 0
+        from whichpage.describing import describe_pages
+        from whichpage.features import FeatureExtractor
+
+        extractor = FeatureExtractor.load(threads=1)
+        return describe_pages(self._catalog, adder, extractor, threads=threads, progress=progress)
 
     def read(
         self,
@@ -226,7 +242,7 @@ class Library:
         if self._catalog.features_model() != model:
             return None
         kept = self._catalog.database.folder / f"features.{model}-{generation}.faiss"
-        complete = not self._catalog.lacks_features()
+        complete = not self._catalog.featureless()
         before = self._finder[1].features if self._finder else None
         extractor = before.extractor if before else FeatureExtractor.load(threads=1)
         return FeatureSearch(extractor, self._catalog, complete=complete, kept=kept)

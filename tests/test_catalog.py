@@ -371,7 +371,10 @@ def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: 
     (page,) = catalog.codes()[0].tolist()
     assert catalog.featureless() == 0
     with Adder(catalog, MODEL, features="e" * 16) as new, Adder(catalog, MODEL, features=FEATURES) as old:
-        sentence = f"local features of model {FEATURES}, this is model e+: renew it with .*add --renew"
+        begun = content(tmp_path / "b.pdf", "b", pages=1)
+        work = old.settle(begun)
+        assert isinstance(work, Work)
+        sentence = f"another whichpage is adding .* other local features .{FEATURES}, not e+.: use one"
         for act in (lambda: new.settle(a), lambda: new.describe([(page, packed(1))], last=True)):
             with pytest.raises(LibraryOutdated, match=sentence):
                 act()
@@ -381,12 +384,14 @@ def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: 
         assert (catalog.featureless(), catalog.info().featureless) == (1, 1)
         assert catalog.generation() == generation + 1
         assert new.settle(a) == Known("unchanged", tmp_path / "a.pdf")
-        with pytest.raises(LibraryOutdated, match=f"of model e+, this is model {FEATURES}"):
+        with pytest.raises(LibraryOutdated, match=f"e+, not {FEATURES}"):
             old.describe([(page, packed(1))], last=True)
-        new.describe([(page, packed(2)), (99, packed(3))], last=False)
+        assert not old.write(work.book, [described(1)])  # else its features would pass for the new ones
+        assert not old.finish(work.book, begun)
+        assert new.describe([(page, packed(2)), (99, packed(3))], last=False) == 1
         assert catalog.features([page, 99]) == [packed(2), b""]
         assert catalog.generation() == generation + 1
-        new.describe([(page, packed(4))], last=True)  # has its own by now
+        assert new.describe([(page, packed(4))], last=True) == 0  # has its own by now
         assert catalog.features([page]) == [packed(2)]
         assert (catalog.featureless(), catalog.generation()) == (0, generation + 2)
 

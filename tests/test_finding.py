@@ -398,6 +398,11 @@ def test_sure_match_spares_the_other_candidates(
     assert asked(FindOptions(ahead=0, first=7, few=0, sure=0.9)) == 7 + glance
     assert asked(FindOptions(ahead=0, first=7, few=0, sure=2.0)) == PAGES + glance
     assert asked(FindOptions(ahead=0, first=7, certain=2.0, sure=0.9)) == 7 + glance
+    # A variant goes by its own options throughout.
+    other = Finder(encoder, page_finder, index, shelf, FindOptions(ahead=0, first=7, few=0, sure=2.0))
+    shelf.asked = 0
+    assert verified(ask(other.variant(options=FindOptions(ahead=0, first=7, few=0, sure=0.9)), photo)) == [3]
+    assert shelf.asked == 7 + glance
 
 
 def test_page_far_ahead_is_looked_at_alone(finder: Finder, shelf: Shelf) -> None:

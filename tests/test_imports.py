@@ -21,7 +21,7 @@ FLOORS = (
     ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading", "features"),
     ("worker", "textmatch", "featureindex", "featurematch"),
     ("pool", "sameprint", "witness", "featuresearch"),
-    ("indexing", "findoptions", "search"),
+    ("indexing", "findoptions", "query"),
     ("transcribing", "describing", "aligning"),
     ("matching",),
     ("finding",),

@@ -23,12 +23,11 @@ from whichpage.encoder import model_id
 from whichpage.errors import (
     BookNotFound,
     LibraryChanged,
-    LibraryError,
     LibraryNotFound,
     LibraryOutdated,
     ModelError,
 )
-from whichpage.features import SHIPPED_FEATURES, FeatureExtractor, pack, unpack
+from whichpage.features import PACKED_NONE, SHIPPED_FEATURES, FeatureExtractor, pack, unpack
 from whichpage.library import AddProgress, Library, default_path
 from whichpage.types import Answer
 
@@ -164,7 +163,8 @@ def test_local_features_of_another_model_are_made_anew_from_thumbnails(
     assert (match.source, match.page, match.verified) == (books / "a.pdf", 2, True)
 
     def killed(progress: AddProgress) -> None:
-        told.append((progress.pages_done, progress.pages_total))
+        if progress.stage == "describing":
+            told.append((progress.pages_done, progress.pages_total))
         if len(told) == 2:
             raise KeyboardInterrupt
 
@@ -176,10 +176,11 @@ def test_local_features_of_another_model_are_made_anew_from_thumbnails(
         library.add(other, progress=killed)
     assert told == [(2, 6), (4, 6)]
     assert library.info().featureless == 2
+    assert [book.path.name for book in library.books()] == ["a.pdf", "b.cbz", "other.png"]
     assert catalog.features_model() == model_id(SHIPPED_FEATURES)
 
     report = library.add(other)
-    assert (report.described, report.added, report.pages) == (2, 1, 1)
+    assert (report.described, report.unchanged, report.pages) == (2, 1, 0)
     assert library.info().featureless == 0
     after = stored_features(library)[:6]
     for old, new in zip(before, after, strict=True):
@@ -217,13 +218,38 @@ def test_pages_of_an_older_format_gain_local_features_at_the_next_add(
     assert contents(tmp_path / "library") == new
 
 
-def test_damaged_thumbnail_is_said(books: Path, library: Library) -> None:
+def test_page_whose_thumbnail_is_damaged_has_no_local_features_and_hinders_no_add(
+    books: Path, library: Library
+) -> None:
     library.add(books)
+    before = stored_features(library)
     with library.catalog.database.transaction() as connection:
         connection.execute("DELETE FROM feature")
         connection.execute("UPDATE thumbnail SET image = x'00' WHERE page = 3")
-    with pytest.raises(LibraryError, match="is damaged"):
-        library.add(books)
+    assert library.add(books).described == 6
+    assert [len(packed) for packed in stored_features(library)] == [
+        len(PACKED_NONE) if page == 3 else pytest.approx(len(packed), rel=0.1)
+        for page, packed in zip(library.catalog.codes()[0].tolist(), before, strict=True)
+    ]
+    assert library.info().featureless == 0
+    assert library.check().damage == ()
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_index_of_local_features_is_kept_only_when_all_pages_have_theirs(
+    complete: bool, books: Path, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is named for the library's state, which says nothing of a part of them."""
+    monkeypatch.setattr("whichpage.featuresearch._WORTH_KEEPING", 1)
+    library.add(books)
+    if not complete:
+        with library.catalog.database.transaction() as connection:
+            connection.execute("DELETE FROM feature WHERE page = 2")
+    features = library.finder().features
+    assert features is not None
+    assert features.complete is complete
+    assert len(features.index) > 0
+    assert bool(list((tmp_path / "library").glob("features.*.faiss"))) is complete
 
 
 def test_close_up_is_found_by_its_local_features(tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def test_progress_shows_pages_speed_and_time_left(monkeypatch: pytest.MonkeyPatc
         assert part in shown
 
 
+def test_progress_of_local_features_is_of_no_book(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with terminal.add_progress() as progress:
+        assert progress is not None
+        progress(AddProgress(64, 4000, 90.0, 42.0, None, stage="describing"))
+    for part in ("local features of older pages", "64 of 4,000 pages"):
+        assert part in screen.getvalue()
+
+
 def test_complaints_are_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.complain("a\nb: is damaged")
     assert capsys.readouterr() == ("", "whichpage: a\\nb: is damaged\n")

@@ -112,26 +112,29 @@ class Adder:
             if self._catalog.features_model() != self._features:
                 connection.execute("DELETE FROM feature")
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'features'", (self._features,))
+                # An adder with another model may be at work; what it has claimed it can no longer write.
+                connection.execute("UPDATE book SET owner = NULL WHERE NOT complete")
                 _changed(connection)
 
-    def describe(self, features: Iterable[tuple[int, bytes]], *, last: bool) -> None:
-        """Notes the local features of pages that have none, if they are still there.
+    def describe(self, features: Iterable[tuple[int, bytes]], *, last: bool) -> int:
+        """Notes the local features of pages that have none, if they are still there; returns of how many.
 
         Args:
             features: page ids, and what `features.pack` makes.
-            last: whether they are the last ones that were missing: only then finding begins to use them.
+            last: whether they are the last ones that were missing: only then do finders learn of them.
 
         Raises:
-            LibraryOutdated: another process has renewed the library for other models.
+            LibraryOutdated: another process has begun to use other models.
         """
         with self._database.transaction() as connection:
             self._require_models()
-            connection.executemany(
+            written = connection.executemany(
                 "INSERT OR IGNORE INTO feature SELECT id, ? FROM page WHERE id = ?",
                 ((packed, page_id) for page_id, packed in features),
-            )
+            ).rowcount
             if last:
                 _changed(connection)
+        return written
 
     def renew(self) -> list[Path]:
         """Forgets all pages, so that they are indexed anew by these models; returns the books' files."""
@@ -146,7 +149,8 @@ class Adder:
                 "UPDATE book SET complete = 0, owner = NULL, source = COALESCE("
                 "(SELECT path FROM file WHERE file.book = book.id ORDER BY file.id LIMIT 1), source)"
             )
-            connection.executemany("UPDATE meta SET value = ? WHERE key = ?", self._model_rows())
+            models = [(self._model, "model"), (self._features, "features")]
+            connection.executemany("UPDATE meta SET value = ? WHERE key = ?", models)
             _changed(connection)
         return [Path(os.fsdecode(path)) for (path,) in dict.fromkeys(files + sources)]
 
@@ -154,7 +158,7 @@ class Adder:
         """Decides what a file's content means to the library; claims the book when it is to be indexed.
 
         Raises:
-            LibraryOutdated: another process has renewed the library for other models.
+            LibraryOutdated: another process has begun to use other models.
         """
         path = os.fsencode(content.path)
         with self._database.transaction() as connection:
@@ -249,10 +253,6 @@ class Adder:
                     connection.execute("DELETE FROM book WHERE id = ?", (book,))
             connection.execute("DELETE FROM book WHERE complete AND id NOT IN (SELECT book FROM file)")
         self._database.shrink()
-
-    def _model_rows(self) -> list[tuple[str, str]]:
-        """What the library remembers of the models: value and key."""
-        return [(self._model, "model"), (self._features, "features")]
 
     def _require_models(self) -> None:
         self._catalog.require_model(self._model)

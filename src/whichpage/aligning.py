@@ -16,7 +16,7 @@ import numpy as np
 from whichpage import verify
 from whichpage.findoptions import FindOptions
 from whichpage.photo import Photo
-from whichpage.search import Search
+from whichpage.query import Query
 from whichpage.types import Candidate, Quad
 
 # An alignment that is less sure than this has not found the page's place better than its text did.
@@ -82,7 +82,7 @@ class Aligner:
         self._threads = threads
 
     def compare(
-        self, search: Search, quads: list[Quad], candidates: list[Candidate], *, view: int
+        self, query: Query, quads: list[Quad], candidates: list[Candidate], *, view: int
     ) -> Iterator[list[Aligned]]:
         """Aligns candidates with the photo, all of them coarsely and the best of those finely.
 
@@ -90,20 +90,20 @@ class Aligner:
         """
         sheets: dict[tuple[int, bool], verify.Sheet] = {}
         first, finely = self._options.first, self._options.finely
-        photo = search.photo
+        photo = query.photo
         rivals, waiting = self.rivals(self.coarsely(photo, quads, candidates[:first], sheets))
-        aligned = self.finely(search, rivals, view=view)
+        aligned = self.finely(query, rivals, view=view)
         if reaches(self._options.certain, aligned):
             yield aligned
             return
         more = max(finely - len(rivals), 0)
-        aligned += self.finely(search, waiting[:more], view=view)
+        aligned += self.finely(query, waiting[:more], view=view)
         yield aligned
         if reaches(self._options.sure, aligned):
             return
         waiting = waiting[more:] + self.coarsely(photo, quads, candidates[first:], sheets)
         waiting.sort(key=lambda coarse: -coarse.score)
-        yield self.finely(search, waiting[:finely], view=view)
+        yield self.finely(query, waiting[:finely], view=view)
 
     def coarsely(
         self,
@@ -150,11 +150,11 @@ class Aligner:
             return [], looked_at
         return rivals, [one for one in looked_at if not is_rival(one)]
 
-    def finely(self, search: Search, coarse: Sequence[Coarse], *, view: int) -> list[Aligned]:
+    def finely(self, query: Query, coarse: Sequence[Coarse], *, view: int) -> list[Aligned]:
         """Aligns candidates finely and asks those that are in doubt for their text."""
-        return self.questioned(search, self.fits(search, coarse, view=view))
+        return self.questioned(query, self.fits(query, coarse, view=view))
 
-    def fits(self, search: Search, coarse: Sequence[Coarse], *, view: int) -> list[Aligned]:
+    def fits(self, query: Query, coarse: Sequence[Coarse], *, view: int) -> list[Aligned]:
         """Aligns candidates finely, the best once more where it is not clear yet."""
         # One candidate has all threads; of several each has one.
         threads = self._threads if len(coarse) == 1 else None
@@ -169,10 +169,10 @@ class Aligner:
             # One page alone that fits beyond doubt need not fit better than another.
             is_clear = len(coarse) == 1 and verify.confidence(alignment) >= self._options.doubtless
             if place < self._options.again and not is_clear:
-                alignment = verify.realign(search.photo, one.page, alignment)
+                alignment = verify.realign(query.photo, one.page, alignment)
             sure = verify.confidence(alignment)
             aligned += [Aligned(candidate.page_id, view, alignment, sure) for candidate in one.candidates]
-        search.watch.lap("verify")
+        query.watch.lap("verify")
         return aligned
 
     def laid(self, photo: Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment | None:
@@ -185,7 +185,7 @@ class Aligner:
         trusted = verify.confidence(alignment) >= _TRUSTED
         return alignment if trusted else replace(alignment, quad=quad)
 
-    def questioned(self, search: Search, aligned: Sequence[Aligned]) -> list[Aligned]:
+    def questioned(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
         """The same, but pages are not accepted whose text is not the photo's.
 
         Two sheets of one form look alike but for the words: by looks, one is taken for the other where the
@@ -198,7 +198,7 @@ class Aligner:
             return (
                 doubtful
                 and one.confidence >= options.accepted
-                and search.text.contradicts(one.page_id, one.alignment.quad)
+                and query.text.contradicts(one.page_id, one.alignment.quad)
             )
 
         return [

@@ -32,7 +32,7 @@ PAGE_CODE_BYTES = (CODE_BYTES, len(VIEWS) * CODE_BYTES)
 _LIVE = "book.complete AND book.id IN (SELECT book FROM file)"
 # SQLite takes a limited number of values in one statement.
 _VALUES = 500
-_FEATURELESS = "codes IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE feature.page = page.id)"
+_FEATURELESS = "NOT EXISTS (SELECT 1 FROM feature WHERE feature.page = thumbnail.page)"
 # Pages whose local features are read at once, some 5 MB.
 _PORTION = 1000
 
@@ -77,7 +77,7 @@ class LibraryInfo:
     """What a library is made of.
 
     pages, blank, unreadable: of the complete books.
-    featureless: pages that local features do not find yet; the next `add` gives them theirs.
+    featureless: pages, of whatever book, that local features do not find until the next `add`.
     bytes: of its folder on disk.
     model: the id of the model that made its codes; None while it is empty.
     """
@@ -127,7 +127,12 @@ class Catalog:
         Raises:
             LibraryOutdated: they are of another.
         """
-        self._require(model, self.model(), said="was made with")
+        found = self.model()
+        if found is not None and found != model:
+            raise LibraryOutdated(
+                f"the library at {self.database.folder} was made with model {found}, this is model {model}:"
+                " renew it with `whichpage add --renew`"
+            )
 
     def features_model(self) -> str | None:
         """The id of the model that made the pages' local features; None while there are none."""
@@ -138,19 +143,17 @@ class Catalog:
         """Makes sure that the local features are of this model.
 
         Raises:
-            LibraryOutdated: they are of another.
+            LibraryOutdated: they are of another, which another whichpage is using at this time.
         """
-        self._require(model, self.features_model(), said="has local features of")
-
-    def _require(self, model: str, found: str | None, *, said: str) -> None:
+        found = self.features_model()
         if found is not None and found != model:
             raise LibraryOutdated(
-                f"the library at {self.database.folder} {said} model {found}, this is model {model}:"
-                " renew it with `whichpage add --renew`"
+                f"another whichpage is adding to the library at {self.database.folder}, with other local"
+                f" features ({found}, not {model}): use one version only"
             )
 
     def generation(self) -> int:
-        """A number that changes whenever `codes` would."""
+        """A number that changes whenever `codes` would, and when pages have gained all local features."""
         generation: int = self._one("SELECT value FROM meta WHERE key = 'generation'")
         return generation
 
@@ -225,15 +228,14 @@ class Catalog:
         return [rows[int(id)][1] if int(id) in rows else b"" for id in page_ids]
 
     def featureless(self) -> int:
-        """How many pages have codes, but no local features, as those that an older whichpage indexed."""
-        count: int = self._one(f"SELECT COUNT(*) FROM page WHERE {_FEATURELESS}")
+        """How many pages have a thumbnail but no local features, as those that an older whichpage added."""
+        count: int = self._one(f"SELECT COUNT(*) FROM thumbnail WHERE {_FEATURELESS}")
         return count
 
     def featureless_thumbnails(self, *, after: int, most: int) -> list[tuple[int, bytes]]:
         """The ids, ascending, and the thumbnails (grey JPEG) of such pages, the next ones after an id."""
         return self.database.query(
-            "SELECT page.id, image FROM page JOIN thumbnail ON thumbnail.page = page.id"
-            f" WHERE page.id > ? AND {_FEATURELESS} ORDER BY page.id LIMIT ?",
+            f"SELECT page, image FROM thumbnail WHERE page > ? AND {_FEATURELESS} ORDER BY page LIMIT ?",
             (after, most),
         )
 

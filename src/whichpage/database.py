@@ -94,8 +94,8 @@ class Database:
     def open(cls, folder: Path, *, create: bool) -> Database:
         """Opens the library in a folder; with `create`, makes both where there are none.
 
-        One of an older format is brought to this one; its pages have no text (format 1) and no local features
-        until they are indexed anew.
+        One of an older format is brought to this one; its pages have no text (format 1) until they are
+        indexed anew, and no local features until the next add.
 
         Raises:
             LibraryNotFound: there is none, and `create` is false.

@@ -7,18 +7,21 @@ again, it goes on.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from whichpage.adding import Adder
 from whichpage.catalog import Catalog
-from whichpage.errors import LibraryError
-from whichpage.features import FeatureExtractor, pack
+from whichpage.features import PACKED_NONE, FeatureExtractor, pack
 from whichpage.indexing import AddProgress
+
+_log = logging.getLogger(__name__)
 
 # Pages that are written together.
 _PORTION = 64
@@ -36,35 +39,37 @@ def describe_pages(
 
     Args:
         catalog: of the library.
-        adder: writes; its local features are of this extractor's model.
+        adder: writes; its local features are of this extractor's model. Two adders at once do all twice, and
+            what the first one wrote stays.
         extractor: finds and describes them; the threads share it.
         threads: how many work at it.
         progress: called after each portion.
 
     Raises:
-        LibraryError: a thumbnail is damaged, or the library cannot be written.
-        LibraryOutdated: another process has renewed the library for other models.
+        LibraryError: the library cannot be written.
+        LibraryOutdated: another process has begun to use other models.
     """
     total = catalog.featureless()
-    began, done = time.monotonic(), 0
+    began, done, written = time.monotonic(), 0, 0
 
-    def described(thumbnail: bytes) -> bytes:
+    def described(page: tuple[int, bytes]) -> tuple[int, bytes]:
+        page_id, thumbnail = page
         grey = cv2.imdecode(np.frombuffer(thumbnail, np.uint8), cv2.IMREAD_GRAYSCALE)
         if grey is None:
-            raise LibraryError("the library is damaged: a page's thumbnail cannot be decoded")
-        return pack(extractor.extract(np.asarray(grey, np.uint8)), extractor.vocabulary)
+            # Else nothing could be added to the library any more.
+            _log.warning("the thumbnail of page %d is damaged: the page has no local features", page_id)
+            return page_id, PACKED_NONE
+        return page_id, pack(extractor.extract(np.asarray(grey, np.uint8)), extractor.vocabulary)
 
     with ThreadPoolExecutor(threads) as pool:
         portion = catalog.featureless_thumbnails(after=0, most=_PORTION)
         while portion:
-            page_ids, thumbnails = zip(*portion, strict=True)
-            found = list(zip(page_ids, pool.map(described, thumbnails), strict=True))
-            portion = catalog.featureless_thumbnails(after=page_ids[-1], most=_PORTION)
-            adder.describe(found, last=not portion)
+            found = list(pool.map(described, portion))
+            portion = catalog.featureless_thumbnails(after=found[-1][0], most=_PORTION)
+            written += adder.describe(found, last=not portion)
             done += len(found)
             if progress:
                 elapsed = time.monotonic() - began
-                progress(
-                    AddProgress.after(elapsed, pages=done, done=done, total=total, known=True, book=None)
-                )
-    return done
+                now = AddProgress.after(elapsed, pages=done, done=done, total=total, known=True, book=None)
+                progress(replace(now, stage="describing"))
+    return written

@@ -78,6 +78,10 @@ class PageFeatures:
     size: tuple[int, int]
 
 
+# A page that has none, as one whose thumbnail is damaged.
+PACKED_NONE = _SIZE.pack(1, 1)
+
+
 def pack(features: LocalFeatures, vocabulary: NDArray[np.uint8]) -> bytes:
     """The image's size, codes, points, words: 4 bytes, and 20 a feature.
 
@@ -100,7 +104,7 @@ def _nearest_words(codes: NDArray[np.uint8], vocabulary: NDArray[np.uint8]) -> N
 def unpack(packed: bytes) -> PageFeatures:
     """The other way round; of nothing, as pages have that were indexed without, no features."""
     if not packed:
-        packed = _SIZE.pack(1, 1)
+        packed = PACKED_NONE
     count = (len(packed) - FEATURE_HEAD) // FEATURE_SIZE
     flat = np.frombuffer(packed, np.uint8, offset=FEATURE_HEAD)
     codes, points, words = np.split(flat, [count * FEATURE_BYTES, count * (FEATURE_BYTES + POINT_BYTES)])

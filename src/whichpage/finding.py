@@ -28,7 +28,7 @@ from whichpage.findoptions import FindOptions
 from whichpage.index import Index
 from whichpage.pagefinder import PageFinder
 from whichpage.printed import PrintedLine
-from whichpage.search import Search, Stopwatch
+from whichpage.query import Query, Stopwatch
 from whichpage.types import (
     VIEW_ROWS,
     Answer,
@@ -46,12 +46,12 @@ from whichpage.witness import Reads, TextWitness
 _LARGER = 1.25
 
 
-class PageStore(textmatch.TextStore, ThumbnailStore, matching.PageStore, Protocol):
+class PageStore(textmatch.TextStore, ThumbnailStore, matching.PageLookup, Protocol):
     """What finding needs of the catalogue."""
 
 
 # What a page view is looked at with: gives the pages found there, none unless they are certain.
-_Glance = Callable[[Search, PageView, int], list[Aligned]]
+_Glance = Callable[[Query, PageView, int], list[Aligned]]
 
 
 class Finder:
@@ -128,11 +128,11 @@ class Finder:
     def align(self, photo: photos.Photo, watch: Stopwatch | None = None) -> list[Aligned]:
         """All pages that were laid over the photo's page views, however badly they fit."""
         watch = watch or Stopwatch()
-        search = self._search(photo, watch)
+        query = self._query(photo, watch)
         views = self.page_finder.find(photo, looks=0)
         watch.lap("finder")
         for glance in (self._foremost, self._among_rivals):
-            if foremost := self._at_a_glance(search, views, glance):
+            if foremost := self._at_a_glance(query, views, glance):
                 return foremost
             views = self.page_finder.look_again(photo, views)
             watch.lap("finder")
@@ -142,24 +142,24 @@ class Finder:
         for number, view in enumerate(views):
             # A sliver of the next page is worth a look only if there is no answer yet.
             if self._lacks(aligned) or self._is_worth_a_look(view, number, photo):
-                found = self._by_features(search, view, number=number)
+                found = self._by_features(query, view, number=number)
                 aligned.extend(found)
                 if self._lacks(found):
-                    looks = self._match(search, hypotheses.near(view), view=number)
+                    looks = self._match(query, hypotheses.near(view), view=number)
                     aligned.extend(next(looks))
                     later.append(looks)
         if self._lacks(aligned):
             # A photo so near that no edge is seen, or one of which the page finder makes nothing.
-            aligned.extend(self._by_features(search, hypotheses.unseen(photo), number=len(views) + 4))
+            aligned.extend(self._by_features(query, hypotheses.unseen(photo), number=len(views) + 4))
         if self._lacks(aligned):
-            aligned.extend(self._by_text(search, view=len(views) + 3))
+            aligned.extend(self._by_text(query, view=len(views) + 3))
         if self.features is None or not self.features.complete:
-            self._try_all(search, views, later, aligned)
+            self._try_all(query, views, later, aligned)
         return aligned
 
     def _try_all(
         self,
-        search: Search,
+        query: Query,
         views: Sequence[PageView],
         later: Sequence[Iterator[list[Aligned]]],
         aligned: list[Aligned],
@@ -170,7 +170,7 @@ class Finder:
         """
 
         def lay(quads: list[Quad], view: int) -> None:
-            aligned.extend(chain.from_iterable(self._match(search, quads, view=view)))
+            aligned.extend(chain.from_iterable(self._match(query, quads, view=view)))
 
         if not reaches(self._options.sure, aligned):
             aligned.extend(chain.from_iterable(chain.from_iterable(later)))
@@ -179,69 +179,69 @@ class Finder:
                 lay(quads, len(views) + number)
         cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
         if cut is not None and self._lacks(aligned):
-            lay(hypotheses.far(views[cut], search.photo), cut)
+            lay(hypotheses.far(views[cut], query.photo), cut)
         if self._lacks(aligned):
             # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
-            lay(hypotheses.frame(search.photo), len(views) + 2)
+            lay(hypotheses.frame(query.photo), len(views) + 2)
 
     def _lacks(self, aligned: Sequence[Aligned]) -> bool:
         """Whether there is no answer among these."""
         return not reaches(self._options.accepted, aligned)
 
-    def _search(self, photo: photos.Photo, watch: Stopwatch) -> Search:
-        return Search(photo, watch, TextWitness(photo, self.reader, self.store, watch.lap))
+    def _query(self, photo: photos.Photo, watch: Stopwatch) -> Query:
+        return Query(photo, watch, TextWitness(photo, self.reader, self.store, watch.lap))
 
     def _is_worth_a_look(self, view: PageView, number: int, photo: photos.Photo) -> bool:
         return not number or hypotheses.visible_share(view, photo) > self._options.sliver
 
-    def _at_a_glance(self, search: Search, views: Sequence[PageView], glance: _Glance) -> list[Aligned]:
+    def _at_a_glance(self, query: Query, views: Sequence[PageView], glance: _Glance) -> list[Aligned]:
         """The pages that the photo shows, each where it most likely lies; nothing unless all are found so.
 
         Most photos show whole pages the right way up: they need no more than this.
         """
         aligned: list[Aligned] = []
         for number, view in enumerate(views):
-            if self._is_worth_a_look(view, number, search.photo):
-                found = glance(search, view, number)
+            if self._is_worth_a_look(view, number, query.photo):
+                found = glance(query, view, number)
                 if not found:
                     return []
                 aligned += found
         return aligned
 
-    def _foremost(self, search: Search, view: PageView, number: int) -> list[Aligned]:
+    def _foremost(self, query: Query, view: PageView, number: int) -> list[Aligned]:
         """The page or two that are far ahead of all others, if one of them fits beyond doubt.
 
         By their codes; or by how they fit at the first level of alignment, where few have codes as near.
         """
         places = hypotheses.near(view)[:1]
-        foremost = _nearest(self._retrieve(search, places), by=self._options.ahead)
+        foremost = _nearest(self._retrieve(query, places), by=self._options.ahead)
         if len(foremost) > self._options.glance:
             return []
-        coarse = self._aligner.coarsely(search.photo, places, foremost, {})
+        coarse = self._aligner.coarsely(query.photo, places, foremost, {})
         if len(foremost) > self._options.pair:
             coarse, _ = self._aligner.rivals(coarse)
             if len(coarse) > self._options.pair:
                 return []
-        found = self._aligner.fits(search, coarse, view=number)
+        found = self._aligner.fits(query, coarse, view=number)
         # Text is asked for only then: reading takes ten times as long as a glance.
-        return self._aligner.questioned(search, found) if reaches(self._options.doubtless, found) else []
+        return self._aligner.questioned(query, found) if reaches(self._options.doubtless, found) else []
 
-    def _among_rivals(self, search: Search, view: PageView, number: int) -> list[Aligned]:
+    def _among_rivals(self, query: Query, view: PageView, number: int) -> list[Aligned]:
         """The first candidates, if one fits for certain and all that might fit as well were compared."""
         places = hypotheses.near(view)[:4]
-        candidates = self._retrieve(search, places[:1])
+        candidates = self._retrieve(query, places[:1])
         if len(_nearest(candidates, by=self._options.upright)) > self._options.pair:
-            candidates = self._retrieve(search, places)
-        coarse = self._aligner.coarsely(search.photo, places, candidates[: self._options.glance], {})
+            candidates = self._retrieve(query, places)
+        coarse = self._aligner.coarsely(query.photo, places, candidates[: self._options.glance], {})
         rivals, _ = self._aligner.rivals(coarse)
-        found = self._aligner.finely(search, rivals, view=number)
+        found = self._aligner.finely(query, rivals, view=number)
         return found if reaches(self._options.certain, found) else []
 
     def align_by_features(self, photo: photos.Photo) -> list[Aligned]:
         """The pages that local features alone lay over the photo's page views."""
-        search = self._search(photo, Stopwatch())
+        query = self._query(photo, Stopwatch())
         views = self.page_finder.find(photo) or [hypotheses.unseen(photo)]
-        each = (self._by_features(search, view, number=number) for number, view in enumerate(views))
+        each = (self._by_features(query, view, number=number) for number, view in enumerate(views))
         return list(chain.from_iterable(each))
 
     def propose(self, photo: photos.Photo) -> list[list[int]]:
@@ -251,38 +251,38 @@ class Finder:
         photo here.
         """
         proposed = []
-        search = self._search(photo, Stopwatch())
+        query = self._query(photo, Stopwatch())
         for view in self.page_finder.find(photo):
-            found = self._retrieve(search, hypotheses.near(view))
+            found = self._retrieve(query, hypotheses.near(view))
             proposed.append([candidate.page_id for candidate in found])
             if self.features is not None:
                 local = self.features.propose(photo, view, among=self.index, threads=self._threads)
                 proposed.append([proposal.page_id for proposal in local])
-        return [*proposed, self._holding_text(search)]
+        return [*proposed, self._holding_text(query)]
 
-    def _match(self, search: Search, quads: list[Quad], *, view: int) -> Iterator[list[Aligned]]:
+    def _match(self, query: Query, quads: list[Quad], *, view: int) -> Iterator[list[Aligned]]:
         """Retrieves with all these places of one page, and lays what retrieval proposes over the photo.
 
         Yields twice, unless the first few candidates are enough: those, then what the others add.
         """
-        candidates = self._retrieve(search, quads)
-        yield from self._aligner.compare(search, quads, candidates, view=view)
+        candidates = self._retrieve(query, quads)
+        yield from self._aligner.compare(query, quads, candidates, view=view)
 
-    def _retrieve(self, search: Search, quads: list[Quad]) -> list[Candidate]:
+    def _retrieve(self, query: Query, quads: list[Quad]) -> list[Candidate]:
         """The pages whose codes are nearest to those of any of these places."""
-        codes, weights = self._encode(search.photo, quads)
-        search.watch.lap("encode")
+        codes, weights = self._encode(query.photo, quads)
+        query.watch.lap("encode")
         # The more places are tried, the more pages come near one of them by chance.
         most = self._options.candidates * (1 if len(quads) <= 36 else 2)
         candidates = self.index.search(codes, weights=weights, top=most)
-        search.watch.lap("search")
+        query.watch.lap("search")
         return candidates
 
-    def _by_features(self, search: Search, view: PageView, *, number: int) -> list[Aligned]:
+    def _by_features(self, query: Query, view: PageView, *, number: int) -> list[Aligned]:
         """Lays pages over the photo that have many of its local features, each where those are."""
         if self.features is None:
             return []
-        photo = search.photo
+        photo = query.photo
         found = self.features.propose(photo, view, among=self.index, threads=self._threads)
         encoded = self.store.encoded_thumbnails([one.page_id for one in found])
 
@@ -294,14 +294,14 @@ class Finder:
             return Aligned(one.page_id, number, alignment, sure, features=one.agree)
 
         aligned = [one for one in self._threads.map(lay, found, encoded) if one]
-        search.watch.lap("features")
-        return self._aligner.questioned(search, aligned)
+        query.watch.lap("features")
+        return self._aligner.questioned(query, aligned)
 
-    def _by_text(self, search: Search, *, view: int) -> list[Aligned]:
+    def _by_text(self, query: Query, *, view: int) -> list[Aligned]:
         """Lays pages over the photo that hold the text in it, each where its lines are."""
-        photo = search.photo
-        found = self._holding_text(search)
-        lines = search.text.lines
+        photo = query.photo
+        found = self._holding_text(query)
+        lines = query.text.lines
         texts = self.store.printed_lines(found)
         pages = [verify.Thumbnail(encoded) for encoded in self.store.encoded_thumbnails(found)]
 
@@ -315,12 +315,12 @@ class Finder:
             return Aligned(page_id, view, alignment, sure, placed.groups)
 
         aligned = [one for one in self._threads.map(lay, zip(found, pages, texts, strict=True)) if one]
-        search.watch.lap("verify")
-        return self._aligner.questioned(search, aligned)
+        query.watch.lap("verify")
+        return self._aligner.questioned(query, aligned)
 
-    def _holding_text(self, search: Search) -> list[int]:
+    def _holding_text(self, query: Query) -> list[int]:
         """The ids of the pages that hold the text in the photo, best first."""
-        return search.text.pages(among=self.index, top=self._options.read, threads=self._threads)
+        return query.text.pages(among=self.index, top=self._options.read, threads=self._threads)
 
     def _encode(self, photo: photos.Photo, quads: list[Quad]) -> tuple[PageCodes, NDArray[np.float32]]:
         images, weights = [], []

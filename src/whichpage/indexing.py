@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.errors import SourceError
@@ -41,6 +41,8 @@ class AddProgress:
     pages_per_second: pages indexed a second since the first one.
     seconds_left: None while files are still to be opened.
     book: the book whose pages were written last.
+    stage: what is being done: the books named are indexed; or pages of an older whichpage, which all numbers
+        are of then, get their local features.
     """
 
     pages_done: int
@@ -48,6 +50,7 @@ class AddProgress:
     pages_per_second: float
     seconds_left: float | None
     book: Path | None
+    stage: Literal["indexing", "describing"] = "indexing"
 
     @classmethod
     def after(

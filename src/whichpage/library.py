@@ -126,13 +126,12 @@ class Library:
             if renew:
                 places += adder.renew()
             adder.use_models()
+            report = Indexing(adder, pool, progress).run(scan(places), self._catalog.known())
+            adder.sweep()
+            _log.info("%d pages in %.1f s", report.pages, report.seconds)
             began = time.monotonic()
             described = self._describe(adder, threads=workers or os.cpu_count() or 1, progress=progress)
-            report = Indexing(adder, pool, progress).run(scan(places), self._catalog.known())
-            report = replace(report, described=described, seconds=time.monotonic() - began)
-            adder.sweep()
-        _log.info("%d pages in %.1f s", report.pages, report.seconds)
-        return report
+        return replace(report, described=described, seconds=report.seconds + time.monotonic() - began)
 
     def _describe(self, adder: Adder, *, threads: int, progress: Callable[[AddProgress], None] | None) -> int:
         """Gives pages of an older whichpage the local features that they lack; how many there were."""
@@ -245,7 +244,8 @@ class Library:
         complete = not self._catalog.featureless()
         before = self._finder[1].features if self._finder else None
         extractor = before.extractor if before else FeatureExtractor.load(threads=1)
-        return FeatureSearch(extractor, self._catalog, complete=complete, kept=kept)
+        # While features are missing, the file's name would not tell which.
+        return FeatureSearch(extractor, self._catalog, complete=complete, kept=kept if complete else None)
 
     def _reader(self) -> TextReader | None:
         from whichpage.reading import TextReader

@@ -13,7 +13,7 @@ from whichpage.photo import Photo
 from whichpage.types import Match, Page, Quad
 
 
-class PageStore(Protocol):
+class PageLookup(Protocol):
     """What an answer needs of the catalogue."""
 
     def pages(self, page_ids: Sequence[int]) -> list[Page]:
@@ -22,7 +22,7 @@ class PageStore(Protocol):
 
 
 def matches(
-    photo: Photo, aligned: Sequence[Aligned], store: PageStore, *, top: int, accepted: float
+    photo: Photo, aligned: Sequence[Aligned], store: PageLookup, *, top: int, accepted: float
 ) -> list[Match]:
     """The matches of an answer, verified ones first, then by confidence.
 

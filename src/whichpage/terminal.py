@@ -107,13 +107,19 @@ def add_progress() -> Iterator[Callable[[AddProgress], None] | None]:
             task,
             total=progress.pages_total,
             completed=progress.pages_done,
-            book=_cut(printable(progress.book.name), 28) if progress.book else "",
+            book=_label(progress),
             speed=progress.pages_per_second,
             left=time_left(progress.seconds_left),
         )
 
     with bar:
         yield advance
+
+
+def _label(progress: AddProgress) -> str:
+    if progress.stage == "describing":
+        return "local features of older pages"
+    return _cut(printable(progress.book.name), 28) if progress.book else ""
 
 
 def time_left(seconds: float | None) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from whichpage.encoder import SHIPPED_ENCODER
-from whichpage.training import encoder_training
+from whichpage.training import encoder_training, runs
 from whichpage.training.encoder_training import (
     AROUND,
     Batches,
@@ -145,6 +145,21 @@ def test_step_loss_weighs_views_by_what_is_seen() -> None:
     assert top1 == 0.5
     afresh, _ = step_loss(Told(swapped), batch, RECIPE, CrossBatchMemory(4))  # type: ignore[arg-type,unused-ignore]
     assert float(again) > float(afresh)  # what is remembered is one more thing to be told apart from
+
+
+@pytest.mark.parametrize(("fast", "wanted"), [(True, True), (True, False), (False, True)])
+def test_step_is_computed_in_bfloat16_where_that_is_fast(
+    fast: bool, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_has_bfloat16", lambda device: fast)
+    computed: list[torch.dtype] = []
+    model = PageEncoder()
+    model.register_forward_hook(lambda module, given, vectors: computed.append(vectors.dtype))
+    images = torch.rand(2, 1, 320, 224) * 255
+    batch = images, images, torch.ones(2, 3), torch.arange(2)
+    loss, _ = step_loss(model, batch, replace(RECIPE, bfloat16=wanted), CrossBatchMemory(0))
+    assert computed == [torch.bfloat16 if fast and wanted else torch.float32]
+    assert loss.dtype == torch.float32
 
 
 def test_validation_counts_the_pages_found(cache: PageCache, monkeypatch: pytest.MonkeyPatch) -> None:

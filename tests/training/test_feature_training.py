@@ -36,7 +36,7 @@ from whichpage.training.pages import CACHE_SIZE, PageCache
 from whichpage.training.parts import alone
 from whichpage.training.simulator import PhotoSimulator, SimulatedPhotos, SimulatorOptions
 
-RECIPE = FeatureRecipe(steps=4, batch=4, group=2, window=128, points=12)
+RECIPE = FeatureRecipe(steps=4, batch=4, group=2, window=128, points=12, bfloat16=False)
 ROWS = np.array([3, 17, 30])
 # The middle of a page, its upper left and its lower right: there the photo shows the desk too.
 CENTRES = np.array([[168.0, 240.0], [60.0, 58.0], [285.5, 421.0]])
@@ -261,6 +261,21 @@ def test_step_loss_is_info_nce_without_what_is_near() -> None:
     assert losses[0][1] == pytest.approx(0.6)
     assert losses[2][1] > losses[0][1]
     assert losses[1][0] > losses[0][0] > losses[2][0]
+
+
+@pytest.mark.parametrize(("fast", "wanted"), [(True, True), (True, False), (False, True)])
+def test_step_is_computed_in_bfloat16_where_that_is_fast(
+    fast: bool, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_has_bfloat16", lambda device: fast)
+    computed: list[torch.dtype] = []
+    model = FeatureNetwork()
+    model.register_forward_hook(lambda module, given, maps: computed.append(maps.dtype))
+    windows, points = torch.randn(2, 1, 32, 32), torch.full((2, 1, 2), 12.0)
+    batch = Pairs(windows, windows, points, points, torch.ones(2, 1, dtype=torch.bool))
+    loss, _ = step_loss(model, batch, replace(RECIPE, bfloat16=wanted))
+    assert computed == [torch.bfloat16 if fast and wanted else torch.float32]
+    assert loss.dtype == torch.float32
 
 
 def test_validation_counts_points_and_the_pages_they_vote_for(

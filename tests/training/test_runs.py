@@ -29,7 +29,7 @@ def begin(out: Path, recipe: Recipe, validated: list[int]) -> tuple[nn.Module, r
         validated.append(1)
         return {"top1": 0.5}
 
-    run = runs.Run(
+    run = runs.Run.begin(
         model,
         recipe,
         out,
@@ -73,7 +73,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_an_unbroken_one(tm
     killed, run = begin(tmp_path / "killed", Recipe(), [])
     learn(killed, run, until=47)  # the last seven steps are lost
     again, run = begin(tmp_path / "killed", Recipe(), [])
-    assert run.first == 40
+    assert run.done == 40
     learn(again, run, until=60)
     for mine, theirs in zip(again.parameters(), model.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-6)
@@ -83,13 +83,11 @@ def test_a_run_that_is_done_has_no_steps_left(tmp_path: Path) -> None:
     model, run = begin(tmp_path, Recipe(), [])
     learn(model, run, until=60)
     _, again = begin(tmp_path, Recipe(), [])
-    assert (again.first, list(again.steps())) == (60, [])
+    assert (again.done, list(again.steps())) == (60, [])
 
 
 @pytest.mark.parametrize("has", [True, False])
-def test_half_precision_is_used_where_there_are_instructions_for_it(
-    has: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_precision_is_used_where_it_is_fast(has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "_has_bfloat16", lambda device: has)
     for wanted in (True, False):
         with runs.half_precision(torch.device("cpu"), wanted=wanted):

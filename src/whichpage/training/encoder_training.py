@@ -226,7 +226,7 @@ def step_loss(
     """The loss of one batch, and its top-1 by cosine of the whole-page view; the memory takes the pages."""
     clean, photo, seen, pages = batch
     images = torch.cat([clean, photo]).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=recipe.bfloat16):
+    with runs.half_precision(images.device, wanted=recipe.bfloat16):
         vectors = model(images)
     soft = soft_sign(vectors.float(), sharpness=recipe.sharpness)
     anchors, positives = soft[len(clean) :], soft[: len(clean)]
@@ -308,7 +308,7 @@ def train(
     if start is not None:
         model.load_state_dict(start)
     model = model.to(device, memory_format=torch.channels_last)
-    run = runs.Run(
+    run = runs.Run.begin(
         model,
         recipe,
         out,
@@ -317,14 +317,14 @@ def train(
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
     )
-    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + run.first, device=device)
+    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + run.done, device=device)
     # A GPU simulates faster than a worker on the CPU could hand over.
     batches = iter(
         DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2) if device == _CPU else stream
     )
     memory = CrossBatchMemory(recipe.memory)
     if progress:
-        progress(run.first)
+        progress(run.done)
     for step in run.steps():
         loss, top1 = step_loss(model, next(batches), recipe, memory)
         run.learn(loss, batch_top1=top1)
@@ -334,7 +334,7 @@ def train(
 
 
 def main() -> None:
-    named = runs.arguments(__doc__, steps=EncoderRecipe.steps, learning_rate=EncoderRecipe.learning_rate)
+    named = runs.prepare(__doc__, steps=EncoderRecipe.steps, learning_rate=EncoderRecipe.learning_rate)
     start = weights.read(named.start) if named.start else None
     recipe = EncoderRecipe(steps=named.steps, learning_rate=named.learning_rate)
     train(PageCache.open(*named.pages), recipe, named.out, start=start)

@@ -68,7 +68,7 @@ class FeatureRecipe:
     sharpness: float = 1.5
     bits: int = FEATURE_BITS
     seed: int = 1
-    bfloat16: bool = True  # where the device has instructions for it
+    bfloat16: bool = True  # where the device computes with it at speed
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,7 +306,7 @@ def train(
     if start is not None:
         model.load_state_dict(_fitting(start, model), strict=False)
     model = model.to(device, memory_format=torch.channels_last)
-    run = runs.Run(
+    run = runs.Run.begin(
         model,
         recipe,
         out,
@@ -315,7 +315,7 @@ def train(
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
     )
-    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + run.first)
+    stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + run.done)
     # Before the loader forks: a worker would wait for ever for threads that OpenCV has in this process.
     cv2.setNumThreads(1)
     batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2))
@@ -334,7 +334,7 @@ def _fitting(weights: Mapping[str, Tensor], model: FeatureNetwork) -> dict[str, 
 
 
 def main() -> None:
-    named = runs.arguments(__doc__, steps=FeatureRecipe.steps, learning_rate=FeatureRecipe.learning_rate)
+    named = runs.prepare(__doc__, steps=FeatureRecipe.steps, learning_rate=FeatureRecipe.learning_rate)
     recipe = FeatureRecipe(steps=named.steps, learning_rate=named.learning_rate)
     start = torch.load(named.start, weights_only=True)["model"] if named.start else None
     train(PageCache.open(*named.pages), recipe, named.out, start=start)

@@ -1,6 +1,7 @@
 """Trains the page finder on simulated photos.
 
-usage: python -m whichpage.training.finder_training --pages DIR --out runs/finder --steps 1500
+usage: python -m whichpage.training.finder_training --pages DIR [--pages DIR] --out DIR [--steps 1500]
+           [--start CHECKPOINT.pt] [--learning-rate 2e-3]
 """
 
 from __future__ import annotations
@@ -259,12 +260,12 @@ def train(
     """Runs or resumes a training, a new one from the weights of `start`; logs and checkpoints go to `out`."""
     torch.manual_seed(recipe.seed)
     model = PageFinderNetwork().to(memory_format=torch.channels_last)
-    if start is not None:
+    if start is not None and not (out / runs.CHECKPOINT).exists():
         model.load_state_dict(torch.load(start, weights_only=True)["model"], strict=False)
     held_out = PhotoPool(cache, FinderRecipe(pool=256), split="val", seed=99)
     for _ in range(8):
         held_out.renew(32)
-    run = runs.Run(
+    run = runs.Run.begin(
         model,
         recipe,
         out,
@@ -272,7 +273,7 @@ def train(
         validate=lambda: _validate(model, held_out),
         validate_every=100,
     )
-    pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + run.first)
+    pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + run.done)
     for _ in range(16):
         pool.renew(32)
     for _ in run.steps():
@@ -299,7 +300,7 @@ def _validate(model: PageFinderNetwork, pool: PhotoPool) -> dict[str, float]:
 
 
 def main() -> None:
-    named = runs.arguments(__doc__, steps=FinderRecipe.steps, learning_rate=FinderRecipe.learning_rate)
+    named = runs.prepare(__doc__, steps=FinderRecipe.steps, learning_rate=FinderRecipe.learning_rate)
     recipe = FinderRecipe(steps=named.steps, learning_rate=named.learning_rate)
     train(PageCache.open(*named.pages), recipe, named.out, start=named.start)
 

@@ -9,17 +9,19 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 logger = logging.getLogger(__name__)
 
+# In a run's folder.
+CHECKPOINT = "checkpoint.pt"
 _LOG_EVERY = 25
 
 
@@ -63,14 +65,29 @@ class Recipe(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class Run:
     """The steps of one training: each learns from a loss, some are logged, some kept as a checkpoint.
 
-    first: the step last done: 0, or that of the checkpoint in the run's folder, whose weights the model gets.
+    done: the step last done: 0, or that of the checkpoint in the run's folder.
     """
 
-    def __init__(
-        self,
+    model: nn.Module
+    recipe: Recipe
+    out: Path
+    optimiser: Optimizer
+    schedule: LRScheduler
+    done: int
+    columns: Sequence[str]
+    validate: Callable[[], dict[str, float]]
+    validate_every: int
+    checkpoint_every: int
+    _figures: list[dict[str, float]] = field(default_factory=list)
+    _started: float = 0.0
+
+    @classmethod
+    def begin(
+        cls,
         model: nn.Module,
         recipe: Recipe,
         out: Path,
@@ -79,8 +96,9 @@ class Run:
         validate: Callable[[], dict[str, float]],
         validate_every: int,
         checkpoint_every: int = 50,
-    ) -> None:
-        """
+    ) -> Self:
+        """Begins a run in a folder, or goes on with the one that is there: then the model gets its weights.
+
         Args:
             model: learns, by AdamW under a one-cycle schedule; on the device that it is to compute on.
             recipe: what decides the run.
@@ -92,80 +110,74 @@ class Run:
         """
         out.mkdir(parents=True, exist_ok=True)
         (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
-        self._model, self._recipe, self._out, self._columns = model, recipe, out, columns
-        self._validate, self._validate_every = validate, validate_every
-        self._checkpoint, self._checkpoint_every = out / "checkpoint.pt", checkpoint_every
-        self._optimiser = torch.optim.AdamW(
+        optimiser = torch.optim.AdamW(
             model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
-        self.first = 0
-        if self._checkpoint.exists():
-            state = torch.load(
-                self._checkpoint, weights_only=True, map_location=next(model.parameters()).device
-            )
+        done, checkpoint = 0, out / CHECKPOINT
+        if checkpoint.exists():
+            state = torch.load(checkpoint, weights_only=True, map_location=next(model.parameters()).device)
             model.load_state_dict(state["model"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self.first = state["step"]
+            optimiser.load_state_dict(state["optimiser"])
+            done = state["step"]
         # Made from the step, not restored: a resumed run may be given another number of steps.
-        self._schedule = OneCycleLR(
-            self._optimiser,
-            recipe.learning_rate,
-            total_steps=recipe.steps + 1,
-            pct_start=0.08,
-            last_epoch=self.first - 1,
+        schedule = OneCycleLR(
+            optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.08, last_epoch=done - 1
         )
-        self._step = self.first
-        self._figures: list[dict[str, float]] = []
-        self._started = time.perf_counter()
+        return cls(
+            model, recipe, out, optimiser, schedule, done, columns, validate, validate_every, checkpoint_every
+        )
 
     def steps(self) -> Iterator[int]:
         """The numbers of the steps that are left; `learn` is to be called in each."""
-        self._model.train()
+        self.model.train()
         self._started = time.perf_counter()
-        yield from range(self.first + 1, self._recipe.steps + 1)
+        yield from range(self.done + 1, self.recipe.steps + 1)
 
     def learn(self, loss: Tensor, **figures: float) -> None:
         """Takes a step down the loss; what the log says of it and of other figures are means of 25 steps."""
-        self._optimiser.zero_grad()
+        self.optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self._model.parameters(), 5.0)
-        self._optimiser.step()
-        self._schedule.step()
-        self._step += 1
+        nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.done += 1
         self._figures.append({"loss": loss.item(), **figures})
-        last = self._step == self._recipe.steps
-        if self._step % _LOG_EVERY == 0 or last:
-            self._log(validate=last or self._step % self._validate_every == 0)
-        if self._step % self._checkpoint_every == 0 or last:
-            keep(self._model, self._optimiser, self._step, self._checkpoint)
+        last = self.done == self.recipe.steps
+        if self.done % _LOG_EVERY == 0 or last:
+            self._log(validate=last or self.done % self.validate_every == 0)
+        if self.done % self.checkpoint_every == 0 or last:
+            keep(self.model, self.optimiser, self.done, self.out / CHECKPOINT)
 
     def _log(self, *, validate: bool) -> None:
         count = len(self._figures)
-        row: dict[str, float] = {"step": self._step}
+        row: dict[str, float] = {"step": self.done}
         row |= {name: sum(one[name] for one in self._figures) / count for name in self._figures[0]}
         row["seconds"] = (time.perf_counter() - self._started) / count
         if validate:
-            row |= self._validate()
-        log(self._out / "log.csv", self._columns, row)
+            row |= self.validate()
+        log(self.out / "log.csv", self.columns, row)
         self._figures, self._started = [], time.perf_counter()
 
 
 def half_precision(device: torch.device, *, wanted: bool = True) -> torch.autocast:
-    """A context in which convolutions compute in bfloat16, if the device has instructions for it.
+    """A context in which convolutions compute in bfloat16, if the device does so at speed.
 
-    Processors without AVX-512 only emulate it, ten times as slowly as float32.
+    Processors without AVX-512 emulate it, ten times as slowly as float32.
     """
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted and _has_bfloat16(device))
 
 
 def _has_bfloat16(device: torch.device) -> bool:
-    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type != "cpu":
+        return True
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def arguments(description: str | None, *, steps: int, learning_rate: float) -> argparse.Namespace:
-    """What every training's command line names: `pages`, `out`, `steps`, `start`, `learning_rate`.
+def prepare(description: str | None, *, steps: int, learning_rate: float) -> argparse.Namespace:
+    """Sets up the process for training, logging, threads and memory, as its command line says.
 
-    Sets up the process for training, too: logging, threads, memory.
+    Returns:
+        What else is named there: `pages`, `out`, `steps`, `start`, `learning_rate`.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -129,6 +129,8 @@ class Jobs:
         def progress(now: AddProgress) -> None:
             if self._stopping.is_set():
                 raise _Stopped
+            if now.stage == "describing":
+                return  # of pages of other books, after this one's
             self._note(
                 job.id,
                 pages_done=now.pages_done,

@@ -23,7 +23,7 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class Query:
     """One photo that is looked for, with what all stages need of it."""
 
     photo: Photo

@@ -73,6 +73,17 @@ def test_names_do_not_replace_each_other(client: httpx.Client, library: Library)
     assert "comic.cbz" in uploads_of(library)
 
 
+def test_older_pages_get_their_local_features_after_an_upload_and_are_not_counted_in_it(
+    client: httpx.Client, library: Library
+) -> None:
+    assert ended(client, upload(client, "a.pdf", pdf_bytes(3)).json())["pages_total"] == 3
+    with library.catalog.database.transaction() as connection:
+        connection.execute("DELETE FROM feature")
+    job = ended(client, upload(client, "b.pdf", pdf_bytes(1, seed=9)).json())
+    assert (job["state"], job["pages_done"], job["pages_total"]) == ("done", 1, 1)
+    assert library.info().featureless == 0
+
+
 def bad_books() -> dict[str, tuple[bytes, int, str]]:
     """Bytes of a bad upload, the status and words of its answer."""
     hostile = dict(fuzz._hostile(random.Random(1)))

@@ -423,7 +423,7 @@ class FeatureCalibration:
     features: float
 
 
-FEATURE_CALIBRATION = FeatureCalibration(bias=-5.527, alignment=0.742, features=1.893)
+FEATURE_CALIBRATION = FeatureCalibration(bias=-5.850, alignment=0.723, features=1.908)
 
 
 def confidence(

@@ -1,6 +1,6 @@
 """Trains the local features: a place on a page and the same place in a photo must get the same code.
 
-usage: python -m whichpage.training.feature_training --pages DIR [--pages DIR] --out DIR [--steps 1500]
+usage: python -m whichpage.training.feature_training --pages DIR [--pages DIR] --out DIR [--steps 1800]
            [--start CHECKPOINT.pt] [--learning-rate 1e-3]
 
 DIR is made by `whichpage.training.pages`. A killed run goes on from its last checkpoint. A new one begins
@@ -52,7 +52,7 @@ class FeatureRecipe:
     apart: nearer than this, in pixels, another place of the same page is no negative.
     """
 
-    steps: int = 1500
+    steps: int = 1800
     batch: int = 24
     group: int = 4
     window: int = 256

@@ -12,6 +12,7 @@ from drawn import text_page
 from PIL import Image
 from shelf import put_pages, put_photo, put_scan
 
+from whichpage.benchmark import provenance
 from whichpage.benchmark.command import bench
 from whichpage.benchmark.peers import NAMES, registry, runner
 from whichpage.benchmark.peers.hashes import HashPeer
@@ -104,7 +105,7 @@ def test_answers_are_kept_until_a_model_changes_that_they_come_from(
     run(place, tmp_path, [peer])
     other = tmp_path / "other.onnx"
     other.write_bytes(b"another page finder")
-    monkeypatch.setattr(runner, "SHIPPED_FINDER", other)
+    monkeypatch.setattr(provenance, "SHIPPED_FINDER", other)
     asked: list[str] = []
     answer = HashPeer.answer
 

@@ -70,3 +70,11 @@ def test_commit_and_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert provenance.commit() == head
     (tmp_path / "a.py").write_text("2\n", encoding="ascii")
     assert provenance.commit() == f"{head}+"
+
+
+def test_own_models_are_all_that_finding_loads(tmp_path: Path) -> None:
+    shipped = provenance.own_models(None)
+    models = Path(whichpage.__file__).parent / "models"
+    assert sorted(shipped.values()) == sorted(models.glob("*.onnx"))
+    other = provenance.own_models(tmp_path / "encoder.onnx")
+    assert other == shipped | {"encoder": tmp_path / "encoder.onnx"}

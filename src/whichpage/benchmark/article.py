@@ -21,15 +21,14 @@ from whichpage.benchmark.article_books import LongBook, Split, split_books
 from whichpage.benchmark.article_queries import Query, make_queries
 from whichpage.benchmark.duplicates import duplicate_groups
 from whichpage.benchmark.progress import track
-from whichpage.benchmark.provenance import Provenance, digest_files, digest_texts, provenance
+from whichpage.benchmark.provenance import Provenance, digest_files, digest_texts, own_models, provenance
 from whichpage.benchmark.report import Cell, Figure, Report, Table
 from whichpage.benchmark.resampling import Share, share
 from whichpage.benchmark.resume import ResultLog
 from whichpage.benchmark.truth import TruthError
-from whichpage.encoder import SHIPPED_ENCODER, Encoder
+from whichpage.encoder import Encoder
 from whichpage.files import absolute
 from whichpage.library import Library
-from whichpage.pagefinder import SHIPPED_FINDER
 from whichpage.types import PageCodes
 
 SEED = 2022
@@ -79,7 +78,7 @@ def run(folder: Path, *, model: Path | None, article_model: Path | None, find: i
     if not split.validate:
         raise TruthError(f"{folder} has too few PDFs of 100 pages and more for the article's protocol")
     data = digest_texts([digest_files([book.path for book in split.validate]), str(SEED)])
-    models = {"encoder": model or SHIPPED_ENCODER, "page finder": SHIPPED_FINDER}
+    models = own_models(model)
     if article_model:
         models["article's recipe"] = article_model
     origin = provenance(models=models, data=data)

@@ -12,7 +12,14 @@ from whichpage.answers import answer_object
 from whichpage.benchmark import confidence, contacts, latency, plots
 from whichpage.benchmark.absent import Struck
 from whichpage.benchmark.progress import track
-from whichpage.benchmark.provenance import Provenance, digest_bytes, digest_files, digest_texts, provenance
+from whichpage.benchmark.provenance import (
+    Provenance,
+    digest_bytes,
+    digest_files,
+    digest_texts,
+    own_models,
+    provenance,
+)
 from whichpage.benchmark.report import Figure, Report, Table
 from whichpage.benchmark.resampling import Share, at_most, share
 from whichpage.benchmark.resume import ResultLog
@@ -20,10 +27,8 @@ from whichpage.benchmark.samepage import SamePage, books_by_ending, read_duplica
 from whichpage.benchmark.scoring import Compares, Scores, StratumScore, score
 from whichpage.benchmark.truth import TruthPhoto, read_truths
 from whichpage.catalog import Catalog
-from whichpage.encoder import SHIPPED_ENCODER
 from whichpage.errors import PhotoError
 from whichpage.library import Library, default_path
-from whichpage.pagefinder import SHIPPED_FINDER
 from whichpage.photo import decode
 from whichpage.types import Answer
 
@@ -80,7 +85,7 @@ def run(
         codes = catalog.codes()[1]
     measured = digest_files([*truth_files, *(truth.photo for truth in truths)])
     origin = provenance(
-        models={"encoder": model or SHIPPED_ENCODER, "page finder": SHIPPED_FINDER},
+        models=own_models(model),
         data=digest_texts([measured, digest_bytes(codes.tobytes())]),
     )
     locate = books_by_ending(files, books)

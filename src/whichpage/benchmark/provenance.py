@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import whichpage
+from whichpage.encoder import SHIPPED_ENCODER
+from whichpage.features import SHIPPED_FEATURES
+from whichpage.pagefinder import SHIPPED_FINDER
 
 _PACKAGE = Path(whichpage.__file__).parent
 _BLOCK = 1 << 20
@@ -48,6 +51,18 @@ class Provenance:
     def key(self) -> dict[str, str]:
         """What a resumed run must share with the one that began it."""
         return {"commit": self.commit, "code": self.code, "data": self.data, **self.models}
+
+
+def own_models(encoder: Path | None) -> dict[str, Path]:
+    """What each model that whichpage finds with is for -> its file.
+
+    encoder: None for the shipped one.
+    """
+    return {
+        "encoder": encoder or SHIPPED_ENCODER,
+        "page finder": SHIPPED_FINDER,
+        "local features": SHIPPED_FEATURES,
+    }
 
 
 def provenance(*, models: Mapping[str, Path], data: str, command: str | None = None) -> Provenance:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from whichpage.benchmark import speed_plots
-from whichpage.benchmark.provenance import digest_files, provenance
+from whichpage.benchmark.provenance import digest_files, own_models, provenance
 from whichpage.benchmark.report import Cell, Figure, Report, Table
 from whichpage.benchmark.resampling import interval
 from whichpage.benchmark.speed_finding import (
@@ -25,10 +25,8 @@ from whichpage.benchmark.speed_finding import (
 from whichpage.benchmark.speed_indexing import IndexingTimes, books_of, indexing_times, require_poppler
 from whichpage.benchmark.truth import TruthError
 from whichpage.catalog import Catalog
-from whichpage.encoder import SHIPPED_ENCODER
 from whichpage.files import IMAGE_SUFFIXES
 from whichpage.library import default_path
-from whichpage.pagefinder import SHIPPED_FINDER
 
 SEARCHED = (45_622, 1_000_000, 10_000_000)
 GREAT, GREATEST = 250_000, 1_000_000  # pages to which a library is made to grow
@@ -67,7 +65,7 @@ def run(
         raise TruthError(f"the library at {place} is empty: there is nothing to find photos in")
     some = books_of(books, pages=pages)
     origin = provenance(
-        models={"encoder": model or SHIPPED_ENCODER, "page finder": SHIPPED_FINDER},
+        models=own_models(model),
         data=digest_files([*some.pages, *chosen]),
     )
     article_pages = max(1, some.total // 10)

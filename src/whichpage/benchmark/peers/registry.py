@@ -70,8 +70,8 @@ MODELS: dict[str, tuple[str, ...]] = {
     "phash-finder": ("page finder",),
     "dhash-finder": ("page finder",),
     "article": ("article",),
-    "whichpage-scans": ("encoder", "page finder"),
-    "whichpage": ("encoder", "page finder"),
+    "whichpage-scans": ("encoder", "page finder", "local features"),
+    "whichpage": ("encoder", "page finder", "local features"),
 }
 
 _MAKERS: dict[str, Callable[[Setting], Peer]] = {

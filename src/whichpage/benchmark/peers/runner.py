@@ -16,16 +16,14 @@ from whichpage.benchmark.peers.protocol import IndexCost, LibraryPage, Peer, ans
 from whichpage.benchmark.peers.registry import MODELS, Setting, make
 from whichpage.benchmark.peers.sample import fingerprint, pages_of, sample, shown_pages
 from whichpage.benchmark.progress import counted, track
-from whichpage.benchmark.provenance import digest_files, digest_texts, provenance
+from whichpage.benchmark.provenance import digest_files, digest_texts, own_models, provenance
 from whichpage.benchmark.report import Report
 from whichpage.benchmark.resume import ResultLog
 from whichpage.benchmark.samepage import SamePage, books_by_ending, read_duplicates
 from whichpage.benchmark.scoring import Scores, score
 from whichpage.benchmark.truth import TruthPhoto, read_truths
 from whichpage.catalog import Catalog
-from whichpage.encoder import SHIPPED_ENCODER
 from whichpage.errors import PhotoError
-from whichpage.pagefinder import SHIPPED_FINDER
 
 _SOURCES = Path(__file__).parent
 # Modules that no answer depends on: they choose, count and draw. A peer's own threshold stands in its rule.
@@ -91,7 +89,7 @@ def run(
     same = SamePage(books_by_ending(files, books), read_duplicates(duplicates) if duplicates else None)
     library = fingerprint(chosen)
     photos = digest_files([*truth_files, *(truth.photo for truth in truths)])
-    models = {"encoder": setting.model or SHIPPED_ENCODER, "page finder": SHIPPED_FINDER}
+    models = own_models(setting.model)
     if setting.article_model is not None:
         models["article"] = setting.article_model
     origin = provenance(models=models, data=digest_texts([library, photos]))

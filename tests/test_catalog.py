@@ -369,7 +369,7 @@ def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: 
     assert (catalog.model(), catalog.features_model()) == (MODEL, FEATURES)
     generation = catalog.generation()
     (page,) = catalog.codes()[0].tolist()
-    assert catalog.featureless() == 0
+    assert (catalog.featureless(), catalog.all_described()) == (0, True)
     with Adder(catalog, MODEL, features="e" * 16) as new, Adder(catalog, MODEL, features=FEATURES) as old:
         begun = content(tmp_path / "b.pdf", "b", pages=1)
         work = old.settle(begun)
@@ -382,6 +382,7 @@ def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: 
         assert (catalog.model(), catalog.features_model()) == (MODEL, "e" * 16)
         assert catalog.features([page]) == [b""]
         assert (catalog.featureless(), catalog.info().featureless) == (1, 1)
+        assert not catalog.all_described()
         assert catalog.generation() == generation + 1
         assert new.settle(a) == Known("unchanged", tmp_path / "a.pdf")
         with pytest.raises(LibraryOutdated, match=f"e+, not {FEATURES}"):
@@ -390,10 +391,14 @@ def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: 
         assert not old.finish(work.book, begun)
         assert new.describe([(page, packed(2)), (99, packed(3))], last=False) == 1
         assert catalog.features([page, 99]) == [packed(2), b""]
+        assert not catalog.all_described()
         assert catalog.generation() == generation + 1
         assert new.describe([(page, packed(4))], last=True) == 0  # has its own by now
         assert catalog.features([page]) == [packed(2)]
         assert (catalog.featureless(), catalog.generation()) == (0, generation + 2)
+        assert catalog.all_described()
+        old.use_models()  # and back: what was noted of it then holds no more
+        assert not catalog.all_described()
 
 
 def test_pages_without_local_features_are_told_with_their_thumbnails(
@@ -670,6 +675,7 @@ def test_library_of_format_2_keeps_its_text_and_gains_local_features(tmp_path: P
         assert catalog.features([1]) == [b""]
         assert list(catalog.all_features()) == []
         assert catalog.features_model() is None
+        assert not catalog.all_described()
         assert check(catalog).damage == ()
 
         with Adder(catalog, MODEL, features=FEATURES) as adder:

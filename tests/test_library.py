@@ -202,7 +202,7 @@ def test_pages_of_an_older_format_gain_local_features_at_the_next_add(
     library.close()
     with sqlite3.connect(tmp_path / "library" / "library.sqlite") as connection:
         connection.execute("DROP TABLE feature")
-        connection.execute("DELETE FROM meta WHERE key = 'features'")
+        connection.execute("DELETE FROM meta WHERE key IN ('features', 'described')")
         connection.execute("UPDATE meta SET value = 2 WHERE key = 'format'")
     connection.close()
     with Library.open(tmp_path / "library", model=TINY_MODEL) as old:
@@ -218,6 +218,17 @@ def test_pages_of_an_older_format_gain_local_features_at_the_next_add(
     assert contents(tmp_path / "library") == new
 
 
+def test_that_all_pages_have_local_features_is_noted_once_it_is_seen(books: Path, library: Library) -> None:
+    library.add(books)
+    before = stored_features(library)
+    with library.catalog.database.transaction() as connection:
+        connection.execute("DELETE FROM meta WHERE key = 'described'")
+    assert not library.catalog.all_described()
+    assert library.add(books).described == 0
+    assert library.catalog.all_described()
+    assert stored_features(library) == before
+
+
 def test_page_whose_thumbnail_is_damaged_has_no_local_features_and_hinders_no_add(
     books: Path, library: Library
 ) -> None:
@@ -225,6 +236,7 @@ def test_page_whose_thumbnail_is_damaged_has_no_local_features_and_hinders_no_ad
     before = stored_features(library)
     with library.catalog.database.transaction() as connection:
         connection.execute("DELETE FROM feature")
+        connection.execute("DELETE FROM meta WHERE key = 'described'")
         connection.execute("UPDATE thumbnail SET image = x'00' WHERE page = 3")
     assert library.add(books).described == 6
     assert [len(packed) for packed in stored_features(library)] == [
@@ -245,6 +257,7 @@ def test_index_of_local_features_is_kept_only_when_all_pages_have_theirs(
     if not complete:
         with library.catalog.database.transaction() as connection:
             connection.execute("DELETE FROM feature WHERE page = 2")
+            connection.execute("DELETE FROM meta WHERE key = 'described'")
     features = library.finder().features
     assert features is not None
     assert features.complete is complete

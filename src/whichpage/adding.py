@@ -112,9 +112,12 @@ class Adder:
             if self._catalog.features_model() != self._features:
                 connection.execute("DELETE FROM feature")
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'features'", (self._features,))
+                connection.execute("DELETE FROM meta WHERE key = 'described'")
                 # An adder with another model may be at work; what it has claimed it can no longer write.
                 connection.execute("UPDATE book SET owner = NULL WHERE NOT complete")
                 _changed(connection)
+            if not connection.execute("SELECT EXISTS (SELECT 1 FROM thumbnail)").fetchone()[0]:
+                self._note_all_described(connection)  # whose pages get theirs as they are added
 
     def describe(self, features: Iterable[tuple[int, bytes]], *, last: bool) -> int:
         """Notes the local features of pages that have none, if they are still there; returns of how many.
@@ -133,8 +136,9 @@ class Adder:
                 ((packed, page_id) for page_id, packed in features),
             ).rowcount
             if last:
+                self._note_all_described(connection)
                 _changed(connection)
-        return written
+        return max(written, 0)
 
     def renew(self) -> list[Path]:
         """Forgets all pages, so that they are indexed anew by these models; returns the books' files."""
@@ -151,6 +155,7 @@ class Adder:
             )
             models = [(self._model, "model"), (self._features, "features")]
             connection.executemany("UPDATE meta SET value = ? WHERE key = ?", models)
+            self._note_all_described(connection)
             _changed(connection)
         return [Path(os.fsdecode(path)) for (path,) in dict.fromkeys(files + sources)]
 
@@ -253,6 +258,9 @@ class Adder:
                     connection.execute("DELETE FROM book WHERE id = ?", (book,))
             connection.execute("DELETE FROM book WHERE complete AND id NOT IN (SELECT book FROM file)")
         self._database.shrink()
+
+    def _note_all_described(self, connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('described', ?)", (self._features,))
 
     def _require_models(self) -> None:
         self._catalog.require_model(self._model)

@@ -227,6 +227,14 @@ class Catalog:
         rows = self._rows_of("SELECT page, packed FROM feature WHERE page IN ({})", page_ids)
         return [rows[int(id)][1] if int(id) in rows else b"" for id in page_ids]
 
+    def all_described(self) -> bool:
+        """Whether it is known that all pages have local features of the model in use.
+
+        Counting those that lack them would read much of the file, before the first photo is found.
+        """
+        noted = self.database.query("SELECT value FROM meta WHERE key = 'described'")
+        return bool(noted) and noted[0][0] == self.features_model()
+
     def featureless(self) -> int:
         """How many pages have a thumbnail but no local features, as those that an older whichpage added."""
         count: int = self._one(f"SELECT COUNT(*) FROM thumbnail WHERE {_FEATURELESS}")

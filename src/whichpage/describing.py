@@ -63,6 +63,8 @@ def describe_pages(
 
     with ThreadPoolExecutor(threads) as pool:
         portion = catalog.featureless_thumbnails(after=0, most=_PORTION)
+        if not portion:
+            adder.describe([], last=True)
         while portion:
             found = list(pool.map(described, portion))
             portion = catalog.featureless_thumbnails(after=found[-1][0], most=_PORTION)

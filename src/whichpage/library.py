@@ -135,7 +135,7 @@ class Library:
 
     def _describe(self, adder: Adder, *, threads: int, progress: Callable[[AddProgress], None] | None) -> int:
         """Gives pages of an older whichpage the local features that they lack; how many there were."""
-        if not self._catalog.featureless():
+        if self._catalog.all_described():
             return 0
         from whichpage.describing import describe_pages
         from whichpage.features import FeatureExtractor
@@ -241,7 +241,7 @@ class Library:
         if self._catalog.features_model() != model:
             return None
         kept = self._catalog.database.folder / f"features.{model}-{generation}.faiss"
-        complete = not self._catalog.featureless()
+        complete = self._catalog.all_described()
         before = self._finder[1].features if self._finder else None
         extractor = before.extractor if before else FeatureExtractor.load(threads=1)
         # While features are missing, the file's name would not tell which.

@@ -79,6 +79,7 @@ def test_older_pages_get_their_local_features_after_an_upload_and_are_not_counte
     assert ended(client, upload(client, "a.pdf", pdf_bytes(3)).json())["pages_total"] == 3
     with library.catalog.database.transaction() as connection:
         connection.execute("DELETE FROM feature")
+        connection.execute("DELETE FROM meta WHERE key = 'described'")
     job = ended(client, upload(client, "b.pdf", pdf_bytes(1, seed=9)).json())
     assert (job["state"], job["pages_done"], job["pages_total"]) == ("done", 1, 1)
     assert library.info().featureless == 0

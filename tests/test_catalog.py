@@ -375,7 +375,7 @@ def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: 
         work = old.settle(begun)
         assert isinstance(work, Work)
         sentence = f"another whichpage is adding .* other local features .{FEATURES}, not e+.: use one"
-        for act in (lambda: new.settle(a), lambda: new.describe([(page, packed(1))], last=True)):
+        for act in (lambda: new.settle(a), lambda: new.describe([(page, packed(1))])):
             with pytest.raises(LibraryOutdated, match=sentence):
                 act()
         new.use_models()
@@ -386,14 +386,17 @@ def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: 
         assert catalog.generation() == generation + 1
         assert new.settle(a) == Known("unchanged", tmp_path / "a.pdf")
         with pytest.raises(LibraryOutdated, match=f"e+, not {FEATURES}"):
-            old.describe([(page, packed(1))], last=True)
+            old.describe([(page, packed(1))])
         assert not old.write(work.book, [described(1)])  # else its features would pass for the new ones
         assert not old.finish(work.book, begun)
-        assert new.describe([(page, packed(2)), (99, packed(3))], last=False) == 1
+        assert new.describe([(page, packed(2)), (99, packed(3))]) == 1
         assert catalog.features([page, 99]) == [packed(2), b""]
         assert not catalog.all_described()
         assert catalog.generation() == generation + 1
-        assert new.describe([(page, packed(4))], last=True) == 0  # has its own by now
+        assert new.describe([(page, packed(4))]) == 0  # has its own by now
+        with pytest.raises(LibraryOutdated, match=f"e+, not {FEATURES}"):
+            old.end_describing()
+        new.end_describing()
         assert catalog.features([page]) == [packed(2)]
         assert (catalog.featureless(), catalog.generation()) == (0, generation + 2)
         assert catalog.all_described()

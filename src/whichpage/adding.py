@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -119,26 +119,31 @@ class Adder:
             if not connection.execute("SELECT EXISTS (SELECT 1 FROM thumbnail)").fetchone()[0]:
                 self._note_all_described(connection)  # whose pages get theirs as they are added
 
-    def describe(self, features: Iterable[tuple[int, bytes]], *, last: bool) -> int:
+    def describe(self, features: Sequence[tuple[int, bytes]]) -> int:
         """Notes the local features of pages that have none, if they are still there; returns of how many.
 
-        Args:
-            features: page ids, and what `features.pack` makes.
-            last: whether they are the last ones that were missing: only then do finders learn of them.
+        features: page ids, and what `features.pack` makes.
 
         Raises:
             LibraryOutdated: another process has begun to use other models.
         """
         with self._database.transaction() as connection:
             self._require_models()
-            written = connection.executemany(
+            return connection.executemany(
                 "INSERT OR IGNORE INTO feature SELECT id, ? FROM page WHERE id = ?",
-                ((packed, page_id) for page_id, packed in features),
+                [(packed, page_id) for page_id, packed in features],
             ).rowcount
-            if last:
-                self._note_all_described(connection)
-                _changed(connection)
-        return max(written, 0)
+
+    def end_describing(self) -> None:
+        """Notes that no page lacks local features any more: only now do finders learn of the new ones.
+
+        Raises:
+            LibraryOutdated: another process has begun to use other models.
+        """
+        with self._database.transaction() as connection:
+            self._require_models()
+            self._note_all_described(connection)
+            _changed(connection)
 
     def renew(self) -> list[Path]:
         """Forgets all pages, so that they are indexed anew by these models; returns the books' files."""

@@ -62,16 +62,14 @@ def describe_pages(
         return page_id, pack(extractor.extract(np.asarray(grey, np.uint8)), extractor.vocabulary)
 
     with ThreadPoolExecutor(threads) as pool:
-        portion = catalog.featureless_thumbnails(after=0, most=_PORTION)
-        if not portion:
-            adder.describe([], last=True)
-        while portion:
-            found = list(pool.map(described, portion))
-            portion = catalog.featureless_thumbnails(after=found[-1][0], most=_PORTION)
-            written += adder.describe(found, last=not portion)
-            done += len(found)
+        last = 0
+        while portion := catalog.featureless_thumbnails(after=last, most=_PORTION):
+            written += adder.describe(list(pool.map(described, portion)))
+            done += len(portion)
+            last = portion[-1][0]
             if progress:
                 elapsed = time.monotonic() - began
                 now = AddProgress.after(elapsed, pages=done, done=done, total=total, known=True, book=None)
                 progress(replace(now, stage="describing"))
+    adder.end_describing()
     return written

@@ -261,12 +261,8 @@ class Finder:
         return [*proposed, self._holding_text(query)]
 
     def _match(self, query: Query, quads: list[Quad], *, view: int) -> Iterator[list[Aligned]]:
-        """Retrieves with all these places of one page, and lays what retrieval proposes over the photo.
-
-        Yields twice, unless the first few candidates are enough: those, then what the others add.
-        """
-        candidates = self._retrieve(query, quads)
-        yield from self._aligner.compare(query, quads, candidates, view=view)
+        """Retrieves with all these places of one page, and compares what is proposed with the photo."""
+        return self._aligner.compare(query, quads, self._retrieve(query, quads), view=view)
 
     def _retrieve(self, query: Query, quads: list[Quad]) -> list[Candidate]:
         """The pages whose codes are nearest to those of any of these places."""

@@ -133,7 +133,7 @@ def test_every_dependency_is_documented() -> None:
         r"^\| ([a-z0-9][a-z0-9-]*) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE
     )
     assert set(rows) - {"package"} == names
-    assert len(names) == 12
+    assert len(names) == 13
 
 
 def test_demo_files_are_listed_with_their_source() -> None:

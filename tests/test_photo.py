@@ -7,13 +7,14 @@ import struct
 import time
 import zlib
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from whichpage import photo as photos
 from whichpage.errors import PhotoError, PhotoTooLarge
@@ -281,20 +282,44 @@ def test_file_of_too_many_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_twelve_megapixel_jpeg_is_decoded_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
     """JPEG skips what is not needed: at 3024 pixels of long side a half is the smallest that will do."""
     asked: list[tuple[int, int]] = []
-    turn = ImageOps.exif_transpose
+    decode_jpeg = simplejpeg.decode_jpeg
 
-    def note(image: Image.Image, *, in_place: Literal[True]) -> None:
-        asked.append(image.size)
-        turn(image, in_place=in_place)
+    def note(*args: Any, **options: Any) -> NDArray[np.uint8]:
+        pixels: NDArray[np.uint8] = decode_jpeg(*args, **options)
+        asked.append((pixels.shape[0], pixels.shape[1]))
+        return pixels
 
     data = encoded(quarters(4032, 3024), "JPEG")
-    monkeypatch.setattr(ImageOps, "exif_transpose", note)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", note)
     photo = decode(data)
-    assert asked == [(1512, 2016)]
+    assert asked == [(2016, 1512)]
     assert photo.pixels.shape == (1600, 1200, 3)
     assert (photo.width, photo.height) == (3024, 4032)
     assert photo.scale == pytest.approx(2.52)
     assert_quarters(photo, RED, GREEN, BLUE, WHITE, within=3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_has_the_pixels_that_pillow_reads(mode: str, progressive: bool) -> None:
+    dice = np.random.default_rng(3)
+    smooth = cv2.resize(
+        dice.integers(0, 255, (20, 30, 3), np.uint8), (301, 203), interpolation=cv2.INTER_CUBIC
+    )
+    data = encoded(Image.fromarray(smooth).convert(mode), "JPEG", quality=80, progressive=progressive)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(decode(data).pixels, expected)
+
+
+def test_jpeg_with_stray_bytes_is_what_pillow_makes_of_it(capfd: pytest.CaptureFixture[str]) -> None:
+    """Such as editors leave behind; nothing is said of it."""
+    data = encoded(quarters(400, 300), "JPEG", restart_marker_rows=1)
+    at = data.rindex(b"\xff\xd3")
+    stray = data[:at] + bytes(40) + data[at:]
+    with pytest.raises(ValueError, match="marker"):
+        simplejpeg.decode_jpeg(stray, "RGB")
+    np.testing.assert_array_equal(decode(stray).pixels, np.asarray(Image.open(io.BytesIO(stray))))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_small_photo_keeps_its_size() -> None:

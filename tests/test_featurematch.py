@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from whichpage.featurematch import _ties, on_photo, place, pooled
 from whichpage.features import LocalFeatures, PageFeatures, pack, unpack
+from whichpage.placing import Placed
 from whichpage.types import Quad
 
 SIZE, PHOTO = (480, 336), (1200, 900)
@@ -38,6 +39,10 @@ def seen(features: LocalFeatures, *, bits: int = 0, seed: int = 0) -> LocalFeatu
         vector[dice.permutation(128)[:bits]] *= -1
     placed = on_photo(features, CORNERS, photo=PHOTO)
     return LocalFeatures(placed.points, vectors, PHOTO)
+
+
+def laid(photo: LocalFeatures, page: PageFeatures) -> Placed | None:
+    return place(pooled([photo]), page)
 
 
 def chosen(features: LocalFeatures, rows: NDArray[np.int64] | slice) -> LocalFeatures:
@@ -96,10 +101,11 @@ def test_features_on_the_photo_keep_their_numbers() -> None:
 def test_looks_at_a_photo_are_pooled_one_after_the_other() -> None:
     looks = [seen(random_features(count, seed=count)) for count in (4, 0, 7)]
     together = pooled(looks)
-    assert together.size == PHOTO
-    for name in ("points", "vectors"):
-        expected = [row for look in looks for row in getattr(look, name).tolist()]
-        assert getattr(together, name).tolist() == expected
+    assert together.points.tolist() == [point for look in looks for point in look.points.tolist()]
+    page = random_features(1, seed=9).codes[0]
+    signs = np.unpackbits(page).astype(np.float32) * 2 - 1
+    expected = [likeness(vector, page) for look in looks for vector in look.vectors]
+    np.testing.assert_allclose(together.soft @ signs, expected, atol=1e-5)
 
 
 # --- what belongs together ---
@@ -121,7 +127,7 @@ def test_ties_are_those_that_are_each_others_nearest() -> None:
         best = int(alike.argmax())
         if alike[best] >= 0.35 and int(table[:, best].argmax()) == row:
             expected.append((page.points[row].tolist(), points[best].tolist()))
-    on_page, in_photo = _ties(LocalFeatures(points, vectors.astype(np.float32), PHOTO), page)
+    on_page, in_photo = _ties(pooled([LocalFeatures(points, vectors.astype(np.float32), PHOTO)]), page)
     assert list(zip(on_page.tolist(), in_photo.tolist(), strict=True)) == expected
     assert 15 < len(expected) < 30
 
@@ -130,10 +136,10 @@ def test_one_point_of_the_photo_is_not_several_of_the_page() -> None:
     """As of a sign that is printed again and again."""
     features = random_features(1, seed=4)
     again = LocalFeatures(random_features(9, seed=5).points, features.vectors.repeat(9, 0), SIZE)
-    on_page, in_photo = _ties(seen(features), kept(again))
+    on_page, in_photo = _ties(pooled([seen(features)]), kept(again))
     assert len(on_page) == 1
     np.testing.assert_array_equal(in_photo, seen(features).points)
-    both, _ = _ties(seen(again), kept(features))
+    both, _ = _ties(pooled([seen(again)]), kept(features))
     assert len(both) == 1
 
 
@@ -158,7 +164,7 @@ def test_features_that_lie_elsewhere_do_not_agree() -> None:
     photo = seen(features)
     points = photo.points.copy()
     points[:20] = points[:20][::-1].copy()
-    placed = place(LocalFeatures(points, photo.vectors, PHOTO), kept(features))
+    placed = laid(LocalFeatures(points, photo.vectors, PHOTO), kept(features))
     assert placed is not None
     near = np.linalg.norm(points - photo.points, axis=1) < 0.03 * float(np.ptp(points, axis=0).max())
     np.testing.assert_array_equal(placed.agree, near)
@@ -171,7 +177,7 @@ def test_crumpled_paper_is_forgiven_a_little() -> None:
     photo = seen(features)
     waves = 12 * np.sin(photo.points[:, ::-1] / 150)
     moved = (photo.points + waves).astype(np.float32)
-    placed = place(LocalFeatures(moved, photo.vectors, PHOTO), kept(features))
+    placed = laid(LocalFeatures(moved, photo.vectors, PHOTO), kept(features))
     assert placed is not None
     assert placed.groups > 110
     assert float(np.abs(placed.quad - CORNERS).max()) < 30
@@ -180,28 +186,28 @@ def test_crumpled_paper_is_forgiven_a_little() -> None:
 @pytest.mark.parametrize(("count", "found"), [(5, False), (6, True)])
 def test_so_many_features_must_agree(count: int, found: bool) -> None:
     features = chosen(random_features(40, seed=10), slice(0, count))
-    assert (place(seen(features), kept(features)) is not None) is found
+    assert (laid(seen(features), kept(features)) is not None) is found
     # Six that are alike, of which one lies elsewhere, are too few as well.
     if found:
         points = seen(features).points.copy()
         points[3] = [-4000, 3000]
-        assert place(LocalFeatures(points, features.vectors, PHOTO), kept(features)) is None
+        assert laid(LocalFeatures(points, features.vectors, PHOTO), kept(features)) is None
 
 
 def test_another_page_has_no_place() -> None:
     for seed in range(5):
         other = random_features(256, seed=100 + seed)
-        assert place(seen(random_features(256, seed=seed)), kept(other)) is None
+        assert laid(seen(random_features(256, seed=seed)), kept(other)) is None
 
 
 def test_mirrored_features_have_no_place() -> None:
     features = random_features(60, seed=11)
     photo = seen(features)
     mirrored = photo.points * np.array([-1, 1], np.float32) + np.array([900, 0], np.float32)
-    assert place(LocalFeatures(mirrored, photo.vectors, PHOTO), kept(features)) is None
+    assert laid(LocalFeatures(mirrored, photo.vectors, PHOTO), kept(features)) is None
 
 
 def test_without_features_there_is_no_place() -> None:
     some, nothing = random_features(20, seed=12), random_features(0, seed=12)
     for photo, page in ((nothing, kept(some)), (seen(some), kept(nothing)), (nothing, unpack(b""))):
-        assert place(photo, page) is None
+        assert laid(photo, page) is None

@@ -17,6 +17,7 @@ from onnx_file import write_one_view
 from whichpage import verify
 from whichpage.encoder import Encoder
 from whichpage.errors import PhotoError
+from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.finding import Finder
 from whichpage.findoptions import FindOptions
 from whichpage.index import FlatIndex
@@ -317,6 +318,42 @@ def test_text_is_read_only_where_it_may_help(
     answer = ask(finder, photo_of([(text_page(77), CORNERS)]))
     assert (verified(answer), reader.asked) == ([], 1)
     assert "read" in answer.timings  # though there is nothing to be read
+
+
+class Proposes(FeatureSearch):
+    """Local features that propose the given pages for any page view, and no other way of finding."""
+
+    def __init__(self, *proposals: Proposal) -> None:
+        self.proposals = list(proposals)
+        self.complete = True
+
+    def propose(self, photo: Photo, view: PageView, **_: object) -> list[Proposal]:
+        return self.proposals
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "laid"),
+    [
+        ((9, CLOSE), [(8, CLOSE, 60)], 1),  # nobody needs the second
+        ((8, CLOSE), [(9, CLOSE, 60)], 2),  # the first is another page
+        ((9, CLOSE), [(8, CLOSE, 80)], 2),  # nearly as many agree
+        ((9, CLOSE), [(5, CORNERS + 1200, 60)], 2),  # elsewhere
+    ],
+)
+def test_pages_with_far_fewer_features_are_laid_only_where_the_first_is_no_answer(
+    first: tuple[int, NDArray[np.float32]],
+    others: Sequence[tuple[int, NDArray[np.float32], int]],
+    laid: int,
+    encoder: Encoder,
+    index: FlatIndex,
+    shelf: Shelf,
+) -> None:
+    """A photo of page 9; a hundred features agree on the first page."""
+    store = Shelf(shelf.drawn)
+    proposals = [Proposal(ID + page, quad, agree) for page, quad, agree in ((*first, 100), *others)]
+    finder = Finder(encoder, Blind(), index, store, FindOptions(), features=Proposes(*proposals))
+    assert ask(finder, photo_of([(shelf.drawn[8], CLOSE)])).matches[0].page == 9
+    assert store.asked == laid
 
 
 def asked_for_text(

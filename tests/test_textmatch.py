@@ -124,6 +124,44 @@ def test_lines_are_looked_up_while_further_ones_are_read() -> None:
     ] == [1]
 
 
+@pytest.mark.parametrize(
+    ("known", "score", "taken"),
+    [
+        (None, 0.95, 6),  # the sixth is read while the fifth is looked up
+        (0, 0.95, 16),
+        (4, 0.95, 16),
+        (5, 0.95, 6),  # nobody has looked for it yet
+        (None, 0.85, 16),
+    ],
+)
+def test_no_more_lines_are_taken_of_a_text_that_is_in_no_book(
+    known: int | None, score: float, taken: int
+) -> None:
+    """Of sixteen lines, one of which may be on a page, each read so surely."""
+    pages = {1: page(1), 2: page(2)}
+    lines = read(page(3)[:16])
+    if known is not None:
+        lines[known] = read(pages[2])[7]
+    count = 0
+
+    def reading() -> Iterator[ReadLine]:
+        nonlocal count
+        for line in lines:
+            count += 1
+            yield replace(line, score=score)
+
+    found = candidates(reading(), Texts(pages), among=pages, top=5, threads=THREADS)
+    assert [number for number, _ in found] == ([2] if known is not None and taken == 16 else [])
+    assert count == taken
+
+
+def test_short_lines_do_not_tell_that_a_text_is_in_no_book() -> None:
+    pages = {1: page(1)}
+    short = [replace(line, text=line.text[:19]) for line in read(page(3)[:15])]
+    found = candidates([*short, read(pages[1])[4]], Texts(pages), among=pages, top=5, threads=THREADS)
+    assert [number for number, _ in found] == [1]
+
+
 def blurred(lines: list[ReadLine], every: int) -> list[ReadLine]:
     """The lines with one letter in so many read as a sign that no page has."""
     return [

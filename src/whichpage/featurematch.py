@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,6 +17,18 @@ from whichpage.types import Quad
 _ALIKE, _FEWEST = 0.35, 6
 # How far a feature may be off, as a share of how far they spread over the photo: crumpled paper moves print.
 _TOLERANCE = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoFeatures:
+    """The N local features of a photo, ready to be compared with those of many pages.
+
+    points: (N, 2) float32, in the photo's pixels.
+    soft: (N, 128) float32, `tanh` of the features' numbers, divided by the sum of what that leaves of them.
+    """
+
+    points: NDArray[np.float32]
+    soft: NDArray[np.float32]
 
 
 def on_photo(features: LocalFeatures, quad: Quad, *, photo: tuple[int, int]) -> LocalFeatures:
@@ -33,18 +46,18 @@ def on_photo(features: LocalFeatures, quad: Quad, *, photo: tuple[int, int]) -> 
     return LocalFeatures(np.asarray(points, np.float32).reshape(-1, 2), features.vectors, photo)
 
 
-def pooled(images: Sequence[LocalFeatures]) -> LocalFeatures:
+def pooled(images: Sequence[LocalFeatures]) -> PhotoFeatures:
     """The features of several looks at one photo together, points in the photo's pixels all."""
-    points = np.concatenate([one.points for one in images])
-    vectors = np.concatenate([one.vectors for one in images])
-    return LocalFeatures(points, vectors, images[0].size)
+    soft = np.tanh(np.concatenate([one.vectors for one in images]))
+    soft /= np.maximum(np.abs(soft).sum(1, keepdims=True), 1e-9)
+    return PhotoFeatures(np.concatenate([one.points for one in images]), soft)
 
 
-def place(photo: LocalFeatures, page: PageFeatures) -> placing.Placed | None:
+def place(photo: PhotoFeatures, page: PageFeatures) -> placing.Placed | None:
     """Where the page lies, by the features that it shares with the photo.
 
     Args:
-        photo: features with points in working pixels.
+        photo: its features, with points in working pixels.
         page: the page's.
 
     Returns:
@@ -62,15 +75,13 @@ def place(photo: LocalFeatures, page: PageFeatures) -> placing.Placed | None:
     return placed if placed is not None and placed.groups >= _FEWEST else None
 
 
-def _ties(photo: LocalFeatures, page: PageFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _ties(photo: PhotoFeatures, page: PageFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The page's features that the photo has alike, and where: (N, 2) points on each.
 
     By the asymmetric likeness, in which the photo keeps its real numbers: see `index.FlatIndex`.
     """
-    soft = np.tanh(photo.vectors)
-    soft /= np.maximum(np.abs(soft).sum(1, keepdims=True), 1e-9)
     signs = np.unpackbits(page.codes, axis=-1).astype(np.float32) * 2 - 1
-    likeness = signs @ soft.T
+    likeness = signs @ photo.soft.T
     nearest = likeness.argmax(1)
     alike = likeness[np.arange(len(signs)), nearest] >= _ALIKE
     # One point of the photo cannot be several of the page.

@@ -214,10 +214,14 @@ class Finder:
         By their codes; or by how they fit at the first level of alignment, where few have codes as near.
         """
         places = hypotheses.near(view)[:1]
+        # A thread looks at it straight on, so that it is ready once it is known what to compare it with.
+        width, height = photos.side_lengths(places[0])
+        lies = width > height
+        made = self._threads.submit(verify.sheet, query.photo, places[0], landscape=lies)
         foremost = _nearest(self._retrieve(query, places), by=self._options.ahead)
         if len(foremost) > self._options.glance:
             return []
-        coarse = self._aligner.coarsely(query.photo, places, foremost, {})
+        coarse = self._aligner.coarsely(query.photo, places, foremost, {(0, lies): made.result()})
         if len(foremost) > self._options.pair:
             coarse, _ = self._aligner.rivals(coarse)
             if len(coarse) > self._options.pair:
@@ -278,18 +282,30 @@ class Finder:
         """Lays pages over the photo that have many of its local features, each where those are."""
         if self.features is None:
             return []
-        photo = query.photo
-        found = self.features.propose(photo, view, among=self.index, threads=self._threads)
-        encoded = self.store.encoded_thumbnails([one.page_id for one in found])
+        found = self.features.propose(query.photo, view, among=self.index, threads=self._threads)
+        foremost = [one for one in found if matching.rivals(one.agree, found[0].agree)]
+        aligned = self._lay_proposals(query, foremost, number=number)
+        # Of so many fewer features no page is answered in the place of one that is found.
+        taken = [one.alignment.quad for one in aligned if one.confidence >= self._options.accepted]
+        others = [
+            one
+            for one in found[len(foremost) :]
+            if not any(matching.at_one_place(one.quad, quad) for quad in taken)
+        ]
+        return aligned + self._lay_proposals(query, others, number=number)
+
+    def _lay_proposals(self, query: Query, proposals: Sequence[Proposal], *, number: int) -> list[Aligned]:
+        """The pages laid over the photo where local features propose them, those that can be."""
+        encoded = self.store.encoded_thumbnails([one.page_id for one in proposals])
 
         def lay(one: Proposal, thumbnail: bytes) -> Aligned | None:
-            alignment = self._aligner.laid(photo, verify.Thumbnail(thumbnail), one.quad)
+            alignment = self._aligner.laid(query.photo, verify.Thumbnail(thumbnail), one.quad)
             if alignment is None:
                 return None
             sure = verify.confidence(alignment, features=one.agree)
             return Aligned(one.page_id, number, alignment, sure, features=one.agree)
 
-        aligned = [one for one in self._threads.map(lay, found, encoded) if one]
+        aligned = [one for one in self._threads.map(lay, proposals, encoded) if one]
         query.watch.lap("features")
         return self._aligner.questioned(query, aligned)
 

@@ -60,20 +60,23 @@ def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
 
     A view is one place, but for those of the text and of local features: they have all pages found by them.
     """
-    rivals = [other for other in aligned if other.view == one.view]
+    others = [other for other in aligned if other.view == one.view]
     if one.lines or one.features:
-        rivals = [other for other in rivals if _overlap(one.alignment.quad, other.alignment.quad) > 0.5]
-        for count, most in (
-            (one.lines, max(other.lines for other in rivals)),
-            (one.features, max(other.features for other in rivals)),
-        ):
-            if count and count <= 0.7 * most:
-                return True
-    return one.alignment.correlation <= 0.85 * max(other.alignment.correlation for other in rivals)
+        others = [other for other in others if at_one_place(one.alignment.quad, other.alignment.quad)]
+        if not rivals(one.lines, max(other.lines for other in others)):
+            return True
+        if not rivals(one.features, max(other.features for other in others)):
+            return True
+    return one.alignment.correlation <= 0.85 * max(other.alignment.correlation for other in others)
 
 
-def _overlap(one: Quad, other: Quad) -> float:
-    """Intersection over union of two convex quadrilaterals."""
+def rivals(agree: int, most: int) -> bool:
+    """Whether a page on which so many lines or features agree may be the one, where `most` do on another."""
+    return not agree or agree > 0.7 * most
+
+
+def at_one_place(one: Quad, other: Quad) -> bool:
+    """Whether two convex quadrilaterals share most of their area: intersection over union above a half."""
     shared, _ = cv2.intersectConvexConvex(one, other)
     areas = float(cv2.contourArea(one)) + float(cv2.contourArea(other))
-    return float(shared) / max(areas - float(shared), 1e-6)
+    return float(shared) > 0.5 * max(areas - float(shared), 1e-6)

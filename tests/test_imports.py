@@ -19,7 +19,7 @@ FLOORS = (
     ("files", "database", "encoder", "settings", "lazy", "textlayer", "blocks", "contrast", "placing"),
     ("sources", "photo", "index", "catalog", "answers", "viewer", "keypoints"),
     ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading", "features"),
-    ("worker", "textmatch", "featureindex", "featurematch"),
+    ("worker", "textmatch", "featureindex", "featurematch", "lookalikes"),
     ("pool", "sameprint", "witness", "featuresearch"),
     ("indexing", "findoptions", "query"),
     ("transcribing", "describing", "aligning"),

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pytest
+from drawn import photo_of, text_page
 from numpy.typing import NDArray
 
 from whichpage.aligning import Aligned
 from whichpage.matching import matches
-from whichpage.photo import Photo
+from whichpage.photo import Photo, decode
 from whichpage.types import Match, Page
 from whichpage.verify import Alignment
 
@@ -25,6 +28,26 @@ class Shelf:
 
     def pages(self, page_ids: Sequence[int]) -> list[Page]:
         return [Page(page_id, 1, Path("/book.pdf"), page_id) for page_id in page_ids]
+
+    def encoded_thumbnails(self, page_ids: Sequence[int]) -> list[bytes]:
+        """All the same, as of copies: nothing to be told apart by."""
+        return [b""] * len(page_ids)
+
+
+class Editions(Shelf):
+    """A page, number 1 and 3, and with another line in its middle, number 2."""
+
+    def __init__(self) -> None:
+        self.drawn = [text_page(3), text_page(3)]
+        self.drawn[1][490:516] = text_page(4)[490:516]
+        self.asked: list[int] = []
+
+    def encoded_thumbnails(self, page_ids: Sequence[int]) -> list[bytes]:
+        self.asked += page_ids
+        return [
+            cv2.imencode(".jpg", cv2.resize(self.drawn[page_id % 2 - 1], (336, 480)))[1].tobytes()
+            for page_id in page_ids
+        ]
 
 
 def laid(
@@ -90,3 +113,45 @@ def test_pages_found_by_text_or_features_are_rivals_only_where_they_overlap() ->
         assert told([found(1, fewer), found(2, more)]) == [(2, True), (1, False)]
         assert told([found(1, nearly), found(2, more)]) == [(1, True), (2, True)]
         assert told([found(1, fewer), found(2, more, quad=BESIDE)]) == [(1, True), (2, True)]
+
+
+CORNERS = np.array([[190, 150], [730, 180], [800, 1060], [110, 1020]], np.float32)
+
+
+@pytest.mark.parametrize("shown", [1, 2])
+def test_of_pages_that_fit_as_well_the_one_most_like_the_photo_is_the_surest(shown: int) -> None:
+    shelf = Editions()
+    photo = decode(photo_of([(shelf.drawn[shown - 1], CORNERS)], curl=0.01))
+    aligned = [laid(3 - shown, 0.9991, quad=CORNERS), laid(shown, 0.999, quad=CORNERS + 1)]
+    aligned.append(laid(9, 0.95, quad=CORNERS))
+    answer = matches(photo, aligned, shelf, top=5, accepted=0.9)
+    assert [(match.page, match.confidence) for match in answer] == [
+        (shown, 0.9991),
+        (3 - shown, 0.999),
+        (9, 0.95),
+    ]
+    assert answer[0].quad.tolist() == (CORNERS + 1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("confidence", "away", "compared"),
+    [(0.99, 0, True), (0.94, 0, False), (0.99, 700, False), (0.99, 100, True)],
+)
+def test_pages_are_compared_that_are_as_sure_and_in_one_place(
+    confidence: float, away: int, compared: bool
+) -> None:
+    """With one whose doubt is a hundredth."""
+    shelf = Editions()
+    photo = decode(photo_of([(shelf.drawn[1], CORNERS)]))
+    aligned = [laid(1, 0.99, quad=CORNERS), laid(2, confidence, quad=CORNERS + away)]
+    answer = matches(photo, aligned, shelf, top=5, accepted=0.9)
+    assert shelf.asked == ([1, 2] if compared else [])
+    assert [match.page for match in answer] == ([2, 1] if compared and not away else [1, 2])
+
+
+def test_copies_keep_their_order() -> None:
+    shelf = Editions()
+    photo = decode(photo_of([(shelf.drawn[0], CORNERS)]))
+    aligned = [laid(3, 0.991, quad=CORNERS), laid(1, 0.99, quad=CORNERS + 2), laid(2, 0.99, quad=CORNERS)]
+    answer = matches(photo, aligned, shelf, top=5, accepted=0.9)
+    assert [match.page for match in answer] == [3, 1, 2]

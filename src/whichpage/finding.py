@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from whichpage import hypotheses, matching, textmatch, verify
 from whichpage import photo as photos
-from whichpage.aligning import Aligned, Aligner, ThumbnailStore, reaches
+from whichpage.aligning import Aligned, Aligner, reaches
 from whichpage.encoder import Encoder
 from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.findoptions import FindOptions
@@ -46,7 +46,7 @@ from whichpage.witness import Reads, TextWitness
 _LARGER = 1.25
 
 
-class PageStore(textmatch.TextStore, ThumbnailStore, matching.PageLookup, Protocol):
+class PageStore(textmatch.TextStore, matching.PageLookup, Protocol):
     """What finding needs of the catalogue."""
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from whichpage.aligning import Aligned
+from whichpage import lookalikes, verify
+from whichpage.aligning import Aligned, ThumbnailStore
 from whichpage.photo import Photo
 from whichpage.types import Match, Page, Quad
 
+# A page whose doubt is at most so many times that of the surest one may as well be the one, and a doubt so
+# small is none; so many pages are compared.
+_AS_DOUBTFUL, _NO_DOUBT, _COMPARED = 5.0, 1e-4, 6
 
-class PageLookup(Protocol):
+
+class PageLookup(ThumbnailStore, Protocol):
     """What an answer needs of the catalogue."""
 
     def pages(self, page_ids: Sequence[int]) -> list[Page]:
@@ -38,6 +44,7 @@ def matches(
         if one.page_id not in best or one.confidence > best[one.page_id].confidence:
             best[one.page_id] = one
     ranked = sorted(best.values(), key=lambda one: (-one.confidence, -one.alignment.correlation))
+    ranked = _told_apart(photo, ranked, store, accepted=accepted)
     pages = dict(
         zip(
             [one.page_id for one in ranked],
@@ -53,6 +60,39 @@ def matches(
         found.append(Match(page.source, page.number, verified, one.confidence, quad))
     found.sort(key=lambda match: (not match.verified, -match.confidence))
     return found[: max(top, sum(match.verified for match in found))]
+
+
+def _told_apart(
+    photo: Photo, ranked: Sequence[Aligned], store: ThumbnailStore, *, accepted: float
+) -> list[Aligned]:
+    """The same, but of accepted pages in one place the one most like the photo is the surest.
+
+    Pages that repeat each other but for a line are all as sure: which of them fits best is chance.
+    """
+    told = list(ranked)
+    waiting = [number for number, one in enumerate(ranked) if one.confidence >= accepted]
+    while waiting:
+        first = ranked[waiting[0]]
+        doubt = _AS_DOUBTFUL * max(1 - first.confidence, _NO_DOUBT)
+        rivals = [
+            number
+            for number in waiting
+            if 1 - ranked[number].confidence <= doubt
+            and at_one_place(ranked[number].alignment.quad, first.alignment.quad)
+        ][:_COMPARED]
+        waiting = [number for number in waiting[1:] if number not in rivals]
+        if len(rivals) == 1:
+            continue
+        encoded = store.encoded_thumbnails([ranked[number].page_id for number in rivals])
+        if len(set(encoded)) > 1:
+            laid = [
+                (verify.Thumbnail(page), ranked[number].alignment.quad)
+                for page, number in zip(encoded, rivals, strict=True)
+            ]
+            best = np.argsort(-lookalikes.likeness(photo, laid), kind="stable")
+            for number, which in zip(rivals, best.tolist(), strict=True):
+                told[number] = replace(ranked[rivals[which]], confidence=ranked[number].confidence)
+    return told
 
 
 def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:

@@ -19,6 +19,7 @@ from whichpage.answers import answer_object
 from whichpage.benchmark import plots
 from whichpage.benchmark.article_books import LongBook, Split, split_books
 from whichpage.benchmark.article_queries import Query, make_queries
+from whichpage.benchmark.article_twins import prints_all
 from whichpage.benchmark.duplicates import duplicate_groups
 from whichpage.benchmark.progress import track
 from whichpage.benchmark.provenance import Provenance, digest_files, digest_texts, own_models, provenance
@@ -48,7 +49,10 @@ class Outcome:
     what: the model. how: the way of searching.
     rows: (K,) which queries were asked.
     first, five: (K,) whether the true page came first, and among the first five.
+    alike: (K,) whether the page that came first is the true one, or prints all the print that the view shows;
+        None where that was not looked at.
     accepted_wrong: wrong pages that were given as verified; None where nothing is verified.
+    accepted_other: those of them that do not print all that the view shows.
     """
 
     what: str
@@ -56,7 +60,9 @@ class Outcome:
     rows: NDArray[np.int64]
     first: NDArray[np.bool_]
     five: NDArray[np.bool_]
+    alike: NDArray[np.bool_] | None = None
     accepted_wrong: int | None = None
+    accepted_other: int | None = None
 
 
 def run(folder: Path, *, model: Path | None, article_model: Path | None, find: int, out: Path) -> Report:
@@ -139,13 +145,27 @@ def by_finding(
             if queries[row].name not in log.done:
                 log.add(queries[row].name, answer_object(library.find(queries[row].view(), top=TOP)))
         answers = [log.done[queries[row].name] for row in rows]
-    first, five, wrong = [], [], 0
-    for row, answer in zip(rows, answers, strict=True):
+    first, five, alike, verified = ([False] * len(rows) for _ in range(4))
+    for number, (row, answer) in enumerate(zip(rows, track(answers, "answers judged"), strict=True)):
         hits = [_is_right(match, groups[row], places, groups) for match in answer["matches"]]
-        first.append(bool(hits) and hits[0])
-        five.append(any(hits[:TOP]))
-        wrong += bool(hits) and bool(answer["matches"][0]["verified"]) and not hits[0]
-    return Outcome(OURS, "the whole of find", rows, np.array(first), np.array(five), wrong)
+        if hits:
+            first[number], five[number] = hits[0], any(hits[:TOP])
+            foremost = answer["matches"][0]
+            verified[number] = bool(foremost["verified"])
+            answered = places[Path(foremost["source"]), foremost["page"]]
+            same = not queries[row].bare and prints_all(queries[row], queries[answered])
+            alike[number] = hits[0] or same
+    wrong = np.array(verified) & ~np.array(first)
+    return Outcome(
+        OURS,
+        "the whole of find",
+        rows,
+        np.array(first),
+        np.array(five),
+        alike=np.array(alike),
+        accepted_wrong=int(wrong.sum()),
+        accepted_other=int((wrong & ~np.array(alike)).sum()),
+    )
 
 
 def _is_right(
@@ -196,16 +216,19 @@ def by_share(outcome: Outcome, shares: NDArray[np.float64]) -> list[Share]:
     return [share(outcome.first[(asked >= low) & (asked < high)]) for low, high in SHARES]
 
 
+def _row(one: Outcome, part: Sequence[Share]) -> list[Cell]:
+    alike = None if one.alike is None else share(one.alike)
+    first: list[Cell] = [one.what, one.how, len(one.rows), share(one.first), share(one.five)]
+    return [*first, *part, alike, one.accepted_wrong, one.accepted_other]
+
+
 def _report(
     split: Split, queries: Sequence[Query], outcomes: Sequence[Outcome], origin: Provenance, folder: Path
 ) -> Report:
     shares = np.array([query.share for query in queries])
     parts = [by_share(outcome, shares) for outcome in outcomes]
     names = [f"{low:.0%} to {min(1.0, high):.0%}" for low, high in SHARES]
-    rows: list[list[Cell]] = [
-        [one.what, one.how, len(one.rows), share(one.first), share(one.five), *part, one.accepted_wrong]
-        for one, part in zip(outcomes, parts, strict=True)
-    ]
+    rows = [_row(one, part) for one, part in zip(outcomes, parts, strict=True)]
     pages = sum(book.pages for book in split.validate)
     books: list[list[Cell]] = [
         [side, book.path.relative_to(folder).as_posix(), book.pages]
@@ -226,11 +249,16 @@ def _report(
         tables=[
             Table(
                 "Which page comes first",
-                ("model", "search", "queries", "top-1", "top-5", *names, "accepted wrong"),
+                (
+                    *("model", "search", "queries", "top-1", "top-5", *names),
+                    *("top-1 or the same print", "accepted wrong", "of these of other print"),
+                ),
                 rows,
                 "The columns in percent are top-1 among the views that show that share of the page. Counts,"
                 " with the share and its 95 % bootstrap interval in percent. Codes and numbers: the views as"
-                " they come, encoded as whole pages. The whole of find: each view is a photo.",
+                " they come, encoded as whole pages. The whole of find: each view is a photo. The same print:"
+                " the page that comes first prints, in one place, all that the view shows, as pages do that a"
+                " manual repeats; nothing in the view tells it from the true one. Bare paper is missed.",
             ),
             Table("The books", ("side", "book", "pages"), books),
         ],

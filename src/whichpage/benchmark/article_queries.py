@@ -54,6 +54,11 @@ class Query:
         """The augmented view, (320, 320, 3) uint8 RGB."""
         return np.asarray(Image.open(self.folder / f"{self.name}.view.png"), np.uint8)
 
+    def drawn(self) -> article_views.View:
+        """How its view was drawn."""
+        said = json.loads((self.folder / f"{self.name}.json").read_text(encoding="ascii"))
+        return article_views.View(**{key: value for key, value in said.items() if key != "bare"})
+
     def clean(self) -> Grey:
         """The page as it is, (H, W) uint8, its shorter side 480 pixels."""
         return np.asarray(Image.open(self.folder / f"{self.name}.page.png"), np.uint8)

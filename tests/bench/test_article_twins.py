@@ -1,0 +1,83 @@
+"""Pages that repeat each other, and what a view shows of them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from drawn import text_page
+from numpy.typing import NDArray
+from PIL import Image
+
+from whichpage.benchmark import article_views
+from whichpage.benchmark.article_twins import has, shown
+from whichpage.benchmark.article_views import View
+from whichpage.types import Grey
+
+HEIGHT, WIDTH = 1200, 840
+PAGE, OTHER = (text_page(seed, height=HEIGHT, width=WIDTH) for seed in (5, 6))
+
+
+def part(top: int, bottom: int) -> NDArray[np.uint8]:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[top:bottom, 40:800] = 1
+    return mask
+
+
+def moved(page: Grey, *, down: int, right: int) -> Grey:
+    shift = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    return np.asarray(cv2.warpAffine(page, shift, (WIDTH, HEIGHT), borderValue=255), np.uint8)
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (37, 0), (-130, 6), (301, -11)])
+def test_page_that_repeats_the_part_wherever_it_has_it(down: int, right: int) -> None:
+    twin = moved(PAGE, down=down, right=right)
+    assert has(twin, PAGE, part(300, 800))
+    assert not has(twin, OTHER, part(300, 800))
+
+
+def test_only_what_is_shown_has_to_be_the_same() -> None:
+    """Another line, or another letter, is outside of the part or in it."""
+    twin = PAGE.copy()
+    y = 92 + 26 * 14  # a line of print
+    twin[y : y + 26] = OTHER[y : y + 26]
+    assert has(twin, PAGE, part(60, y))
+    assert has(twin, PAGE, part(y + 26, 1100))
+    assert not has(twin, PAGE, part(60, 1100))
+    letter = PAGE.copy()
+    dark = np.argwhere(PAGE[300:700] < 100)[0] + [300, 0]
+    letter[dark[0] : dark[0] + 14, dark[1] : dark[1] + 10] = 255
+    assert not has(letter, PAGE, part(60, 1100))
+    assert has(letter, PAGE, part(720, 1100))
+
+
+def test_rest_of_a_part_beyond_the_page_is_paper() -> None:
+    """The lower half of the part is not on the other page."""
+    twin = moved(PAGE, down=700, right=0)
+    assert not has(twin, PAGE, part(300, 800))
+    assert has(twin, PAGE, part(100, 480))
+
+
+def test_nothing_shown_is_on_every_page() -> None:
+    assert has(OTHER, PAGE, np.zeros((HEIGHT, WIDTH), np.uint8))
+
+
+@pytest.mark.parametrize("corners", [None, ((60, 40), (700, 0), (839, 1100), (0, 1199))])
+def test_what_a_view_shows_is_where_its_pixels_come_from(
+    corners: tuple[tuple[int, int], ...] | None,
+) -> None:
+    """A dot that is in the view is in the mask, one that is not is not."""
+    crop = (200, 300, 400, 500)
+    view = View(corners, 1.0, 0.0, False, crop, crop[2] * crop[3] / HEIGHT / WIDTH, ())
+    mask = shown(view, HEIGHT, WIDTH)
+    dice = np.random.default_rng(1)
+    inside = 0
+    for y, x in zip(dice.integers(10, HEIGHT - 10, 60), dice.integers(10, WIDTH - 10, 60), strict=True):
+        dot = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        dot[y - 3 : y + 4, x - 3 : x + 4] = 255
+        seen = int(np.asarray(article_views.apply(view, Image.fromarray(dot))).max()) > 0
+        if np.ptp(mask[y - 10 : y + 11, x - 10 : x + 11]):
+            continue  # at the edge
+        assert bool(mask[y, x]) == seen
+        inside += seen
+    assert 5 < inside < 55

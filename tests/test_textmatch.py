@@ -127,21 +127,21 @@ def test_lines_are_looked_up_while_further_ones_are_read() -> None:
 @pytest.mark.parametrize(
     ("known", "score", "taken"),
     [
-        (None, 0.95, 6),  # the sixth is read while the fifth is looked up
-        (0, 0.95, 16),
-        (4, 0.95, 16),
-        (5, 0.95, 6),  # nobody has looked for it yet
-        (None, 0.85, 16),
+        ([], 0.95, 6),  # the sixth is read while the fifth is looked up
+        ([0, 3], 0.95, 16),
+        ([3, 4], 0.95, 16),
+        ([3, 8], 0.95, 6),  # nobody has looked for the other one yet
+        ([], 0.85, 16),
     ],
 )
 def test_no_more_lines_are_taken_of_a_text_that_is_in_no_book(
-    known: int | None, score: float, taken: int
+    known: list[int], score: float, taken: int
 ) -> None:
-    """Of sixteen lines, one of which may be on a page, each read so surely."""
+    """Of sixteen lines, two of which may be on a page, each read so surely."""
     pages = {1: page(1), 2: page(2)}
     lines = read(page(3)[:16])
-    if known is not None:
-        lines[known] = read(pages[2])[7]
+    for number in known:
+        lines[number] = read(pages[2])[number]
     count = 0
 
     def reading() -> Iterator[ReadLine]:
@@ -151,8 +151,18 @@ def test_no_more_lines_are_taken_of_a_text_that_is_in_no_book(
             yield replace(line, score=score)
 
     found = candidates(reading(), Texts(pages), among=pages, top=5, threads=THREADS)
-    assert [number for number, _ in found] == ([2] if known is not None and taken == 16 else [])
+    assert [number for number, _ in found] == ([2] if taken == 16 and known else [])
     assert count == taken
+
+
+def test_a_line_of_many_pages_may_be_on_any() -> None:
+    """A line that sixty pages have, and one that one of them has: that page may have the others as well."""
+    common = page(1)[0]
+    pages = {number: (common, *page(number + 5)[1:]) for number in range(60)}
+    lines = [common, pages[7][3], *page(2)[:8], pages[7][9]]
+    found = candidates(read(lines), Texts(pages), among=pages, top=1, threads=THREADS)
+    assert [(number, round(votes)) for number, votes in found] == [(7, round(found[0][1]))]
+    assert found[0][1] > len(pieces(pages[7][3].text))
 
 
 def test_short_lines_do_not_tell_that_a_text_is_in_no_book() -> None:
@@ -163,9 +173,13 @@ def test_short_lines_do_not_tell_that_a_text_is_in_no_book() -> None:
 
 
 def blurred(lines: list[ReadLine], every: int) -> list[ReadLine]:
-    """The lines with one letter in so many read as a sign that no page has."""
+    """The lines with one letter in so many read as a sign that no page has, none of them surely."""
     return [
-        replace(line, text="".join("#" if n % every == every - 1 else c for n, c in enumerate(line.text)))
+        replace(
+            line,
+            text="".join("#" if n % every == every - 1 else c for n, c in enumerate(line.text)),
+            score=0.8,
+        )
         for line in lines
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
 from typing import Protocol
@@ -59,10 +59,10 @@ class TextWitness:
             self._read.append(line)
             yield line
 
-    @cached_property
-    def lines(self) -> list[ReadLine]:
-        """All lines read off the photo; none where there is no use in reading."""
-        return list(self._each())
+    @property
+    def lines(self) -> Sequence[ReadLine]:
+        """The lines that were read off the photo so far."""
+        return tuple(self._read)
 
     def pages(self, *, among: Container[int], top: int, threads: Executor) -> list[int]:
         """The ids of the pages `among` those searched that hold most of the lines, best first.

@@ -338,6 +338,7 @@ class Proposes(FeatureSearch):
         ((8, CLOSE), [(9, CLOSE, 60)], 2),  # the first is another page
         ((9, CLOSE), [(8, CLOSE, 80)], 2),  # nearly as many agree
         ((9, CLOSE), [(5, CORNERS + 1200, 60)], 2),  # elsewhere
+        ((9, CLOSE), [(5, CORNERS + 1200, 11)], 1),  # too few for any place
     ],
 )
 def test_pages_with_far_fewer_features_are_laid_only_where_the_first_is_no_answer(
@@ -351,7 +352,8 @@ def test_pages_with_far_fewer_features_are_laid_only_where_the_first_is_no_answe
     """A photo of page 9; a hundred features agree on the first page."""
     store = Shelf(shelf.drawn)
     proposals = [Proposal(ID + page, quad, agree) for page, quad, agree in ((*first, 100), *others)]
-    finder = Finder(encoder, Blind(), index, store, FindOptions(), features=Proposes(*proposals))
+    options = FindOptions(doubtless=0.9)
+    finder = Finder(encoder, Blind(), index, store, options, features=Proposes(*proposals))
     assert ask(finder, photo_of([(shelf.drawn[8], CLOSE)])).matches[0].page == 9
     assert store.asked == laid
 

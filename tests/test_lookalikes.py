@@ -38,7 +38,8 @@ def moved() -> Grey:
 
 
 def thumbnail(page: Grey) -> Thumbnail:
-    small = cv2.resize(page, (336, 480), interpolation=cv2.INTER_AREA)
+    size = (336, 480) if page.shape[0] > page.shape[1] else (480, 336)
+    small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
     return Thumbnail(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
 
 
@@ -58,9 +59,29 @@ def test_page_that_the_photo_shows_is_more_like_it(other: Grey, off: float) -> N
         assert 0 < alike.min() < alike.max() < 1
 
 
+def test_page_that_lies_on_its_side() -> None:
+    """It has as many columns of blocks as an upright one has rows."""
+    lying = text_page(7, height=672, width=960)
+    other = lying.copy()
+    other[300:326, 480:] = text_page(8, height=672, width=960)[300:326, 480:]
+    corners = np.array([[100, 300], [820, 320], [860, 850], [60, 830]], np.float32)
+    for shown, pages in ((lying, (lying, other)), (other, (other, lying))):
+        alike = likeness(seen(shown, corners=corners), [(thumbnail(page), corners) for page in pages])
+        assert alike[0] > alike[1] > 0.5
+
+
+def test_noise_is_no_print() -> None:
+    """A slide that is not complete yet, in dim light: what it lacks the complete one does not explain."""
+    dice = np.random.default_rng(5)
+    dim = seen(overlay()).pixels.astype(np.float32) * 0.25 + dice.normal(0, 6, (1200, 900, 1))
+    photo = decode(np.clip(dim, 0, 255).astype(np.uint8))
+    alike = likeness(photo, [(thumbnail(overlay()), CORNERS), (thumbnail(PAGE), CORNERS)])
+    assert alike[0] > alike[1] + 0.05
+
+
 def test_page_that_prints_the_same_elsewhere() -> None:
-    """A close-up of both: where the other page would lie, it has the same lines, but not the first two."""
-    close = np.array([[-60, -250], [960, -250], [960, 1500], [-60, 1500]], np.float32)
+    """A close-up of the upper part: where the other page would lie it has the same lines, but for two."""
+    close = np.array([[-60, 40], [960, 40], [960, 1790], [-60, 1790]], np.float32)
     down = np.array([0, 52 / 960 * 1750], np.float32)
     for shown, pages in ((PAGE, (PAGE, moved())), (moved(), (moved(), PAGE))):
         shift = -down if shown is PAGE else down

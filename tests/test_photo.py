@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from whichpage import photo as photos
 from whichpage.errors import PhotoError, PhotoTooLarge
@@ -308,6 +308,27 @@ def test_jpeg_has_the_pixels_that_pillow_reads(mode: str, progressive: bool) -> 
     )
     data = encoded(Image.fromarray(smooth).convert(mode), "JPEG", quality=80, progressive=progressive)
     expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(decode(data).pixels, expected)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize(("height", "width"), [(3301, 2467), (2449, 6603)])
+def test_large_jpeg_has_the_pixels_that_pillow_reads(subsampling: str, height: int, width: int) -> None:
+    """At a half and at a quarter of its size."""
+    dice = np.random.default_rng(4)
+    noise = dice.integers(0, 255, (height // 40, width // 40, 3), np.uint8)
+    smooth = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(smooth), "JPEG", subsampling=subsampling, exif=exif)
+    image = Image.open(io.BytesIO(data))
+    shrink = max(height, width) / photos.WORKING_SIDE
+    image.draft("RGB", (int(width / shrink), int(height / shrink)))
+    expected = np.asarray(ImageOps.exif_transpose(image))
+    assert expected.shape[0] < width
+    shrink = max(expected.shape) / photos.WORKING_SIDE
+    size = (round(expected.shape[1] / shrink), round(expected.shape[0] / shrink))
+    expected = cv2.resize(expected, size, interpolation=cv2.INTER_AREA)
     np.testing.assert_array_equal(decode(data).pixels, expected)
 
 

@@ -155,6 +155,21 @@ def test_no_more_lines_are_taken_of_a_text_that_is_in_no_book(
     assert count == taken
 
 
+@pytest.mark.parametrize("longer", [0, 1])
+def test_text_in_no_book_has_no_candidates_whatever_follows(longer: int) -> None:
+    """One of five lines is on a page by chance, and so may the sixth be."""
+    pages = {1: page(1), 2: page(2)}
+    lines = [*read(page(3)[:4]), read(pages[1])[4], *read(pages[2])[:longer]]
+    assert candidates(lines, Texts(pages), among=pages, top=5, threads=THREADS) == []
+
+
+def test_text_of_pages_that_are_not_searched_is_in_no_book() -> None:
+    pages = {1: page(1), 2: page(2)}
+    taken = iter(read(pages[1]))
+    assert candidates(taken, Texts(pages), among={2}, top=5, threads=THREADS) == []
+    assert len(list(taken)) == 30 - 6
+
+
 def test_a_line_of_many_pages_may_be_on_any() -> None:
     """A line that sixty pages have, and one that one of them has: that page may have the others as well."""
     common = page(1)[0]

@@ -283,10 +283,12 @@ class Finder:
         if self.features is None:
             return []
         found = self.features.propose(query.photo, view, among=self.index, threads=self._threads)
-        foremost = [one for one in found if matching.rivals(one.agree, found[0].agree)]
+        found = [one for one in found if one.agree >= self._options.agreeing]
+        foremost = [one for one in found if matching.agrees_enough(one.agree, found[0].agree)]
         aligned = self._lay_proposals(query, foremost, number=number)
-        # Of so many fewer features no page is answered in the place of one that is found.
-        taken = [one.alignment.quad for one in aligned if one.confidence >= self._options.accepted]
+        # Of so many fewer features no page is answered in the place of one that is found; it could but show
+        # that this one is not the page, of which there is no doubt.
+        taken = [one.alignment.quad for one in aligned if one.confidence >= self._options.doubtless]
         others = [
             one
             for one in found[len(foremost) :]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +34,7 @@ class _Compared:
     """A page's blocks, row by row, where it lies in the photo.
 
     grid: rows and columns of blocks; height, width: of a block, in pixels.
-    to_page: (3, 3) from the photo's working pixels to the page's.
+    to_page: (3, 3) from the photo's working pixels to the page's; divides by more than 0 on the page.
     agree: (N,) how well page and photo agree there, 0 to 1.
     photo: (N,) how much print the photo has there, 0 to 1.
     seen: (N,) bool, whether the photo shows most of the block.
@@ -51,7 +52,7 @@ class _Compared:
         """(P,) the block in which each point (P, 2) of the photo lies; -1 where none is that is seen."""
         x, y, w = self.to_page @ np.vstack([points.T, np.ones(len(points))])
         # Beyond the horizon of the paper's plane lies nothing of the page.
-        front = w * np.sign(np.median(w)) > 1e-9
+        front = w > 1e-9
         across, down = (np.divide(along, w, out=np.full_like(w, -1), where=front) for along in (x, y))
         rows, columns = np.floor(down / self.height), np.floor(across / self.width)
         inside = (rows >= 0) & (rows < self.grid[0]) & (columns >= 0) & (columns < self.grid[1])
@@ -66,11 +67,16 @@ def likeness(photo: Photo, rivals: Sequence[tuple[verify.Thumbnail, Quad]]) -> N
         photo: the photo.
         rivals: pages, each with the corners (4, 2) where it was found, in working pixels; surest first.
     """
-    compared: list[_Compared] = []
-    first, place = rivals[0]
+    # Where pages lie together they are compared with one and the same look at the photo, so that it cannot
+    # favour one of them.
+    looks: list[tuple[Quad, bool, verify.Sheet]] = []
+    compared = []
     for page, quad in rivals:
-        same = page.landscape == first.landscape and _together(quad, place)
-        compared.append(_compare(photo, page, place if same else quad))
+        on = next((on for at, lies, on in looks if lies == page.landscape and _together(quad, at)), None)
+        if on is None:
+            on = verify.sheet(photo, quad, landscape=page.landscape)
+            looks.append((quad, page.landscape, on))
+        compared.append(_compare(on, page))
     height, width = photo.pixels.shape[:2]
     across, down = np.meshgrid((np.arange(_CELLS) + 0.5) * width, (np.arange(_CELLS) + 0.5) * height)
     points = np.stack([across.ravel(), down.ravel()], -1) / _CELLS - 0.5
@@ -91,8 +97,7 @@ def _together(one: Quad, other: Quad) -> bool:
     return float(np.abs(one - other).max()) < _TOGETHER * side
 
 
-def _compare(photo: Photo, page: verify.Thumbnail, quad: Quad) -> _Compared:
-    on = verify.sheet(photo, quad, landscape=page.landscape)
+def _compare(on: verify.Sheet, page: verify.Thumbnail) -> _Compared:
     (height, width), flip = page.size, -1 if page.landscape else 1
     (top, left), grid, (reach_y, reach_x) = (pair[::flip] for pair in (verify.MARGIN, _GRID, _REACH))
     sheet, picture = on.levels[1], page.levels[1]
@@ -101,14 +106,17 @@ def _compare(photo: Photo, page: verify.Thumbnail, quad: Quad) -> _Compared:
     maps = blocks.correlate(around, picture, (reach_y, reach_x))
     _, heights = peaks(maps)
     on_page = blocks.print_strength(picture)
-    on_photo = blocks.print_strength(np.ascontiguousarray(sheet[top : top + height, left : left + width]))
+    # Smoothed a little, or sensor noise on bare paper would pass for print.
+    inside = cv2.blur(sheet[top : top + height, left : left + width], (3, 3))
+    on_photo = blocks.print_strength(np.asarray(inside, np.float32))
     seen = blocks.shares(on.seen, scale=4, offset=(top // 4, left // 4))
     shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]], np.float64)
+    facing = np.sign(on.to_photo[2] @ [left + width / 2, top + height / 2, 1])
     return _Compared(
         grid=(grid[0], grid[1]),
         height=blocks.height,
         width=blocks.width,
-        to_page=shift @ np.linalg.inv(on.to_photo),
+        to_page=shift @ np.linalg.inv(on.to_photo) * facing,
         agree=on_page * on_photo * np.clip(heights, 0, 1) + (1 - on_page) * (1 - on_photo),
         photo=on_photo,
         seen=seen > 0.5,

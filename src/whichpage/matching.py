@@ -44,55 +44,48 @@ def matches(
         if one.page_id not in best or one.confidence > best[one.page_id].confidence:
             best[one.page_id] = one
     ranked = sorted(best.values(), key=lambda one: (-one.confidence, -one.alignment.correlation))
-    ranked = _told_apart(photo, ranked, store, accepted=accepted)
-    pages = dict(
-        zip(
-            [one.page_id for one in ranked],
-            store.pages([one.page_id for one in ranked]),
-            strict=True,
-        )
-    )
-    found = []
-    for one in ranked:
-        page = pages[one.page_id]
-        verified = one.confidence >= accepted and not _only_resembles(one, aligned)
+    verified = [one for one in ranked if one.confidence >= accepted and not _only_resembles(one, aligned)]
+    others = [one for one in ranked if one not in verified]
+    answered = [*_told_apart(photo, verified, store), *others][: max(top, len(verified))]
+    found: list[Match] = []
+    for one, page in zip(answered, store.pages([one.page_id for one in answered]), strict=True):
         quad = ((one.alignment.quad + 0.5) * photo.scale - 0.5).astype(np.float32)
-        found.append(Match(page.source, page.number, verified, one.confidence, quad))
-    found.sort(key=lambda match: (not match.verified, -match.confidence))
-    return found[: max(top, sum(match.verified for match in found))]
+        found.append(Match(page.source, page.number, len(found) < len(verified), one.confidence, quad))
+    return found
 
 
-def _told_apart(
-    photo: Photo, ranked: Sequence[Aligned], store: ThumbnailStore, *, accepted: float
-) -> list[Aligned]:
-    """The same, but of accepted pages in one place the one most like the photo is the surest.
+def _told_apart(photo: Photo, verified: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:
+    """The same, surest first, but of pages in one place the one most like the photo is taken for the surest.
 
     Pages that repeat each other but for a line are all as sure: which of them fits best is chance.
     """
-    told = list(ranked)
-    waiting = [number for number, one in enumerate(ranked) if one.confidence >= accepted]
+    told = list(verified)
+    waiting = list(range(len(verified)))
     while waiting:
-        first = ranked[waiting[0]]
+        first = verified[waiting[0]]
         doubt = _AS_DOUBTFUL * max(1 - first.confidence, _NO_DOUBT)
-        rivals = [
+        alike = [
             number
             for number in waiting
-            if 1 - ranked[number].confidence <= doubt
-            and at_one_place(ranked[number].alignment.quad, first.alignment.quad)
+            if 1 - verified[number].confidence <= doubt
+            and at_one_place(verified[number].alignment.quad, first.alignment.quad)
         ][:_COMPARED]
-        waiting = [number for number in waiting[1:] if number not in rivals]
-        if len(rivals) == 1:
-            continue
-        encoded = store.encoded_thumbnails([ranked[number].page_id for number in rivals])
-        if len(set(encoded)) > 1:
-            laid = [
-                (verify.Thumbnail(page), ranked[number].alignment.quad)
-                for page, number in zip(encoded, rivals, strict=True)
-            ]
-            best = np.argsort(-lookalikes.likeness(photo, laid), kind="stable")
-            for number, which in zip(rivals, best.tolist(), strict=True):
-                told[number] = replace(ranked[rivals[which]], confidence=ranked[number].confidence)
+        waiting = [number for number in waiting[1:] if number not in alike]
+        if len(alike) > 1:
+            some = [verified[number] for number in alike]
+            for number, one in zip(alike, _most_like(photo, some, store), strict=True):
+                told[number] = replace(one, confidence=verified[number].confidence)
     return told
+
+
+def _most_like(photo: Photo, some: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:
+    """The same pages, those most like the photo first; as they were where nothing tells."""
+    encoded = store.encoded_thumbnails([one.page_id for one in some])
+    if len(set(encoded)) == 1:
+        return list(some)
+    laid = [(verify.Thumbnail(page), one.alignment.quad) for page, one in zip(encoded, some, strict=True)]
+    order = np.argsort(-lookalikes.likeness(photo, laid), kind="stable")
+    return [some[number] for number in order.tolist()]
 
 
 def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
@@ -103,14 +96,14 @@ def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
     others = [other for other in aligned if other.view == one.view]
     if one.lines or one.features:
         others = [other for other in others if at_one_place(one.alignment.quad, other.alignment.quad)]
-        if not rivals(one.lines, max(other.lines for other in others)):
+        if not agrees_enough(one.lines, max(other.lines for other in others)):
             return True
-        if not rivals(one.features, max(other.features for other in others)):
+        if not agrees_enough(one.features, max(other.features for other in others)):
             return True
     return one.alignment.correlation <= 0.85 * max(other.alignment.correlation for other in others)
 
 
-def rivals(agree: int, most: int) -> bool:
+def agrees_enough(agree: int, most: int) -> bool:
     """Whether a page on which so many lines or features agree may be the one, where `most` do on another."""
     return not agree or agree > 0.7 * most
 

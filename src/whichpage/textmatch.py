@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -86,18 +86,22 @@ def candidates(
 
     Each piece has one vote, shared by the pages that it is on. A line of which no piece is on any page is
     looked up by shorter ones. Pages that are not `among` those searched are left out. Threads look lines up
-    while further ones are read; as reading takes long, no more are taken once the text is in no book, and the
-    pages that have a short piece of it count for nothing.
+    while further ones are read; as reading takes long, no more are taken once it shows that the text is in no
+    book, and a page that has a piece of it by chance is no candidate.
     """
     sought: dict[str, Future[_Held]] = {}
     telling: list[Future[_Held]] = []
     for line in lines:
-        if _in_no_book(telling):
-            return []
+        # What became of the lines before it is known by now: to look one up takes less time than to read it.
+        if _in_no_book(telling, among):
+            break
         if line.text not in sought:
             sought[line.text] = threads.submit(_held, line.text, store)
             if len(line.text) >= _TELLING_LENGTH and line.score >= _TELLING_SCORE:
                 telling.append(sought[line.text])
+    wait(sought.values())
+    if _in_no_book(telling, among):
+        return []
     holders: dict[str, list[int]] = {}
     for found in sought.values():
         holders |= found.result().pages
@@ -114,13 +118,11 @@ class _Held:
     """What came of looking up a line.
 
     pages: the ids of those that hold each piece, but for pieces that too many do.
-    whole: the ids of those that hold any of the longest pieces.
-    common: whether too many pages hold one of these.
+    common: whether there is such a piece.
     """
 
     pages: dict[str, list[int]]
-    whole: frozenset[int] = frozenset()
-    common: bool = False
+    common: bool
 
 
 def _held(text: str, store: TextStore) -> _Held:
@@ -130,17 +132,17 @@ def _held(text: str, store: TextStore) -> _Held:
         common = any(pages is None for pages in found.values())
         # Where too many pages hold a piece, still more hold the shorter ones.
         if held or common:
-            whole = frozenset(chain.from_iterable(held.values())) if longest == LONGEST else frozenset()
-            return _Held(held, whole, common and longest == LONGEST)
-    return _Held({})
+            return _Held(held, common)
+    return _Held({}, False)
 
 
-def _in_no_book(telling: Sequence[Future[_Held]]) -> bool:
-    """Whether what was read for certain shows that no page holds the photo's text."""
+def _in_no_book(telling: Sequence[Future[_Held]], among: Container[int]) -> bool:
+    """Whether what was read for certain shows that no page that is searched holds the photo's text."""
     if len(telling) < _TELLING_LINES:
         return False
     lines = [line.result() for line in telling]
-    times = Counter(chain.from_iterable(line.whole for line in lines))
+    holding = (set(chain.from_iterable(line.pages.values())) for line in lines)
+    times = Counter(page for page in chain.from_iterable(holding) if page in among)
     return max(times.values(), default=0) + sum(line.common for line in lines) < 2
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whichpage.benchmark import article_views
-from whichpage.benchmark.article_twins import has, shown
+from whichpage.benchmark.article_queries import Query
+from whichpage.benchmark.article_twins import has, prints_all, shown
 from whichpage.benchmark.article_views import View
 from whichpage.types import Grey
 
@@ -41,14 +46,47 @@ def test_only_what_is_shown_has_to_be_the_same() -> None:
     twin = PAGE.copy()
     y = 92 + 26 * 14  # a line of print
     twin[y : y + 26] = OTHER[y : y + 26]
-    assert has(twin, PAGE, part(60, y))
-    assert has(twin, PAGE, part(y + 26, 1100))
+    assert has(twin, PAGE, part(60, y - 8))
+    assert has(twin, PAGE, part(y + 34, 1100))
     assert not has(twin, PAGE, part(60, 1100))
     letter = PAGE.copy()
     dark = np.argwhere(PAGE[300:700] < 100)[0] + [300, 0]
     letter[dark[0] : dark[0] + 14, dark[1] : dark[1] + 10] = 255
     assert not has(letter, PAGE, part(60, 1100))
     assert has(letter, PAGE, part(720, 1100))
+
+
+@pytest.mark.parametrize("ink", [0, 190])
+def test_dot_is_a_difference(ink: int) -> None:
+    """In black print and in pale print."""
+    pale = np.maximum(PAGE, ink).astype(np.uint8)
+    dotted = pale.copy()
+    dotted[500:504, 60:64] = np.where(pale[500:504, 60:64] > 230, ink, 255)
+    assert has(pale, pale, part(300, 800))
+    assert not has(dotted, pale, part(300, 800))
+
+
+def manual(path: Path) -> None:
+    """Two pages that print the same under their numbers."""
+    pages = []
+    for number in (1, 2):
+        page = PAGE.copy()
+        page[:60] = 255
+        page[20:34, 700 : 700 + 12 * number] = 0
+        pages.append(Image.fromarray(page))
+    pages[0].save(path, save_all=True, append_images=pages[1:], resolution=100)
+
+
+def test_views_of_pages_that_a_manual_repeats(tmp_path: Path) -> None:
+    """A view of the body is of both pages, one of the head as well is of one."""
+    manual(tmp_path / "manual.pdf")
+    for top, same in ((200, True), (0, False)):
+        view = View(None, 1.0, 0.0, False, (100, top, 1500, 900), 0.3, ())
+        folder = tmp_path / str(top)
+        folder.mkdir()
+        first, second = (Query(tmp_path / "manual.pdf", page, 0.3, False, folder) for page in (1, 2))
+        (folder / f"{first.name}.json").write_text(json.dumps({**asdict(view), "bare": False}))
+        assert prints_all(first, second) is same
 
 
 def test_rest_of_a_part_beyond_the_page_is_paper() -> None:

@@ -152,9 +152,7 @@ def by_finding(
             first[number], five[number] = hits[0], any(hits[:TOP])
             foremost = answer["matches"][0]
             verified[number] = bool(foremost["verified"])
-            answered = places[Path(foremost["source"]), foremost["page"]]
-            same = not queries[row].bare and prints_all(queries[row], queries[answered])
-            alike[number] = hits[0] or same
+            alike[number] = hits[0] or _prints_the_same(foremost, queries[row], places, queries)
     wrong = np.array(verified) & ~np.array(first)
     return Outcome(
         OURS,
@@ -166,6 +164,14 @@ def by_finding(
         accepted_wrong=int(wrong.sum()),
         accepted_other=int((wrong & ~np.array(alike)).sum()),
     )
+
+
+def _prints_the_same(
+    match: Mapping[str, Any], query: Query, places: Mapping[tuple[Path, int], int], queries: Sequence[Query]
+) -> bool:
+    """Whether the page that was answered has all the print that the view shows."""
+    row = places.get((Path(match["source"]), match["page"]))
+    return row is not None and not query.bare and prints_all(query, queries[row])
 
 
 def _is_right(

@@ -17,10 +17,9 @@ from whichpage.types import Grey
 
 # The shift between the pages is sought on pages this many times smaller, then so many pixels around.
 _REDUCED, _AROUND = 4, 4
-# Print is smoothed by so many pixels before it is compared, and is another where a square of this side, about
-# a letter's, differs by more levels on average. Between the same lines on two pages it was 0, with one other
-# digit 31.
-_SMOOTH, _SQUARE, _ANOTHER = 2.0, 24, 8.0
+# Print is smoothed by so many pixels before it is compared, and is another where it differs anywhere by more
+# than this share of its contrast.
+_SMOOTH, _ANOTHER = 2.0, 0.15
 # So near to the edge of what is shown nothing is compared, in pixels.
 _EDGE = 4
 
@@ -52,15 +51,14 @@ def has(there: Grey, page: Grey, mask: NDArray[np.uint8]) -> bool:
         return True
     x, y = _nearest(there, page, mask)
     height, width = page.shape
-    smooth, other = (cv2.GaussianBlur(one, (0, 0), _SMOOTH).astype(np.float32) for one in (page, there))
+    smooth, other = (cv2.GaussianBlur(one.astype(np.float32), (0, 0), _SMOOTH) for one in (page, there))
     differs = []
     for dy in range(-_AROUND, _AROUND + 1):
         for dx in range(-_AROUND, _AROUND + 1):
             shift = np.array([[1, 0, -x - dx], [0, 1, -y - dy]], np.float32)
             moved = cv2.warpAffine(other, shift, (width, height), borderValue=255)
-            difference = np.abs(smooth - moved) * mask
-            differs.append(float(cv2.boxFilter(difference, -1, (_SQUARE, _SQUARE)).max()))
-    return min(differs) <= _ANOTHER
+            differs.append(float((np.abs(smooth - moved) * mask).max()))
+    return min(differs) <= _ANOTHER * float(np.ptp(smooth[mask > 0]))
 
 
 def _nearest(there: Grey, page: Grey, mask: NDArray[np.uint8]) -> tuple[int, int]:

@@ -338,7 +338,6 @@ class Proposes(FeatureSearch):
         ((8, CLOSE), [(9, CLOSE, 60)], 2),  # the first is another page
         ((9, CLOSE), [(8, CLOSE, 80)], 2),  # nearly as many agree
         ((9, CLOSE), [(5, CORNERS + 1200, 60)], 2),  # elsewhere
-        ((9, CLOSE), [(5, CORNERS + 1200, 11)], 1),  # too few for any place
     ],
 )
 def test_pages_with_far_fewer_features_are_laid_only_where_the_first_is_no_answer(

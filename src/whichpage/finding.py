@@ -283,7 +283,6 @@ class Finder:
         if self.features is None:
             return []
         found = self.features.propose(query.photo, view, among=self.index, threads=self._threads)
-        found = [one for one in found if one.agree >= self._options.agreeing]
         foremost = [one for one in found if matching.agrees_enough(one.agree, found[0].agree)]
         aligned = self._lay_proposals(query, foremost, number=number)
         # Of so many fewer features no page is answered in the place of one that is found; it could but show

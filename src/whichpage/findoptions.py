@@ -28,7 +28,6 @@ class FindOptions:
     accepted: confidence from which a match is answered as verified, and further places are not tried.
     doubtless: confidence from which looks need no other witness; pages that are less sure are asked for text.
     doubted: confidence, at most, of a page that has other text than the photo.
-    agreeing: so many local features of a page must agree for it to be laid over the photo.
     read: how many pages that hold the text of a photo are laid over it.
     sliver: share of a page that must be in the photo for it to be sought besides one that was found.
     """
@@ -56,7 +55,5 @@ class FindOptions:
     # none of 382 right pages.
     doubtless: float = 0.998
     doubted: float = 0.1
-    # Of 115 right pages in simulated photos none had fewer than 14, of 720 wrong ones 47 in a hundred.
-    agreeing: int = 12
     read: int = 6
     sliver: float = 0.5

@@ -55,8 +55,7 @@ def collect(photos: Path, library: Library, *, local: bool) -> list[Sample]:
     """
     finder = library.finder()
     # Never content, so that it tries all that there is to try for every photo.
-    options = FindOptions(doubtless=2.0, certain=2.0, sure=2.0, accepted=2.0, agreeing=0)
-    patient = finder.variant(options=options)
+    patient = finder.variant(options=FindOptions(doubtless=2.0, certain=2.0, sure=2.0, accepted=2.0))
     samples = []
     # By all names: a copy of a book is kept under the first of them.
     files = list(library.catalog.known())

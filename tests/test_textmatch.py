@@ -176,7 +176,7 @@ def test_a_line_of_many_pages_may_be_on_any() -> None:
     pages = {number: (common, *page(number + 5)[1:]) for number in range(60)}
     lines = [common, pages[7][3], *page(2)[:8], pages[7][9]]
     found = candidates(read(lines), Texts(pages), among=pages, top=1, threads=THREADS)
-    assert [(number, round(votes)) for number, votes in found] == [(7, round(found[0][1]))]
+    assert [number for number, _ in found] == [7]
     assert found[0][1] > len(pieces(pages[7][3].text))
 
 

@@ -37,6 +37,10 @@ class Blocks:
         variance = np.maximum(_within(squares, *edges) / size - mean**2, 0)
         return np.asarray(np.clip((np.sqrt(variance) - 0.15) / 0.35, 0, 1), np.float64)
 
+    def print_seen(self, image: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The same of a photo: smoothed a little, or sensor noise on bare paper would pass for print."""
+        return self.print_strength(np.asarray(cv2.blur(image, (3, 3)), np.float32))
+
     def shares(
         self, seen: NDArray[np.float32], *, scale: int, offset: tuple[int, int] = (0, 0)
     ) -> NDArray[np.float64]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,9 +105,7 @@ def _compare(on: verify.Sheet, page: verify.Thumbnail) -> _Compared:
     maps = blocks.correlate(around, picture, (reach_y, reach_x))
     _, heights = peaks(maps)
     on_page = blocks.print_strength(picture)
-    # Smoothed a little, or sensor noise on bare paper would pass for print.
-    inside = cv2.blur(sheet[top : top + height, left : left + width], (3, 3))
-    on_photo = blocks.print_strength(np.asarray(inside, np.float32))
+    on_photo = blocks.print_seen(sheet[top : top + height, left : left + width])
     seen = blocks.shares(on.seen, scale=4, offset=(top // 4, left // 4))
     shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]], np.float64)
     facing = np.sign(on.to_photo[2] @ [left + width / 2, top + height / 2, 1])

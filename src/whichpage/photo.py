@@ -134,17 +134,21 @@ def _from_image(image: Image.Image, data: bytes, name: str) -> Photo:
     shrink = max(1.0, max(width, height) / WORKING_SIDE)
     # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; others ignore this.
     image.draft("RGB", (int(width / shrink), int(height / shrink)))
-    if (pixels := _from_jpeg(image, data)) is not None:
-        if (pixels.shape[1] > pixels.shape[0]) != (width > height):
-            width, height = height, width
-        return Photo(_working(pixels), width, height)
+    pixels = _from_jpeg(image, data)
+    if pixels is None:
+        pixels = _from_pillow(image)
+    if (pixels.shape[1] > pixels.shape[0]) != (width > height):
+        width, height = height, width
+    return Photo(_working(pixels), width, height)
+
+
+def _from_pillow(image: Image.Image) -> Colour:
+    """The pixels of any picture, turned as its EXIF says and opaque."""
     spare = int(max(image.size) / WORKING_SIDE)
     if spare > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
         # Before anything else is done to it, or a large photo stands in memory several times over.
         image = image.reduce(spare)
     ImageOps.exif_transpose(image, in_place=True)
-    if (image.width > image.height) != (width > height):
-        width, height = height, width
     if image.mode.startswith("I") or image.mode == "F":
         deep = np.asarray(image).astype(np.float32)
         image = Image.fromarray((deep * (255 / max(float(deep.max()), 1))).astype(np.uint8))
@@ -154,7 +158,7 @@ def _from_image(image: Image.Image, data: bytes, name: str) -> Photo:
         image.paste(opaque, mask=opaque.getchannel("A"))
     # Converting copies even where there is nothing to convert, and fresh memory is slow.
     colour = image if image.mode == "RGB" else image.convert("RGB")
-    return Photo(_working(np.asarray(colour)), width, height)
+    return np.asarray(colour)
 
 
 def _from_jpeg(image: Image.Image, data: bytes) -> Colour | None:

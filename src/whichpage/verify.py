@@ -464,9 +464,7 @@ def _covered(
 
     A page with next to nothing on it fits anywhere; that it does not explain the photo tells on it.
     """
-    # Smoothed a little, or sensor noise on bare paper would pass for print.
-    inside = cv2.blur(moved[reach[0] : -reach[0], reach[1] : -reach[1]], (3, 3))
-    in_photo = blocks.print_strength(np.asarray(inside, np.float32)) * seen
+    in_photo = blocks.print_seen(moved[reach[0] : -reach[0], reach[1] : -reach[1]]) * seen
     return float(np.minimum(in_photo, weights).sum() / max(float(in_photo.sum()), 1e-6))
 
 

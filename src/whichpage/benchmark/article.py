@@ -145,24 +145,24 @@ def by_finding(
             if queries[row].name not in log.done:
                 log.add(queries[row].name, answer_object(library.find(queries[row].view(), top=TOP)))
         answers = [log.done[queries[row].name] for row in rows]
-    first, five, alike, verified = ([False] * len(rows) for _ in range(4))
+    first, five, alike, verified = np.zeros((4, len(rows)), bool)
     for number, (row, answer) in enumerate(zip(rows, track(answers, "answers judged"), strict=True)):
         hits = [_is_right(match, groups[row], places, groups) for match in answer["matches"]]
         if hits:
             first[number], five[number] = hits[0], any(hits[:TOP])
             foremost = answer["matches"][0]
-            verified[number] = bool(foremost["verified"])
+            verified[number] = foremost["verified"]
             alike[number] = hits[0] or _prints_the_same(foremost, queries[row], places, queries)
-    wrong = np.array(verified) & ~np.array(first)
+    wrong = verified & ~first
     return Outcome(
         OURS,
         "the whole of find",
         rows,
-        np.array(first),
-        np.array(five),
-        alike=np.array(alike),
+        first,
+        five,
+        alike=alike,
         accepted_wrong=int(wrong.sum()),
-        accepted_other=int((wrong & ~np.array(alike)).sum()),
+        accepted_other=int((wrong & ~alike).sum()),
     )
 
 

@@ -321,14 +321,54 @@ def test_text_is_read_only_where_it_may_help(
 
 
 class Proposes(FeatureSearch):
-    """Local features that propose the given pages for any page view, and no other way of finding."""
+    """Local features that propose the given pages for any page view, and no other way of finding.
+
+    asked: which sides were seen of each view.
+    """
 
     def __init__(self, *proposals: Proposal) -> None:
         self.proposals = list(proposals)
         self.complete = True
+        self.asked: list[tuple[bool, ...]] = []
 
     def propose(self, photo: Photo, view: PageView, **_: object) -> list[Proposal]:
+        self.asked.append(view.seen)
         return self.proposals
+
+
+class Sees(Blind):
+    """Sees pages of which so many sides are seen, in one place."""
+
+    def __init__(self, *sides: int) -> None:
+        self.views = [
+            PageView(CORNERS, 1.0, (count > 0, count > 1, count > 2, count > 3))  # type: ignore[arg-type,unused-ignore]
+            for count in sides
+        ]
+
+    def find(self, photo: Photo, *, most: int = 3, looks: int = 2) -> list[PageView]:
+        return self.views
+
+    def look_again(self, photo: Photo, views: list[PageView]) -> list[PageView]:
+        return views
+
+
+@pytest.mark.parametrize(
+    ("sides", "asked"),
+    [
+        ((), [0]),  # the photo as a whole
+        ((4,), [4, 0]),
+        ((0,), [0]),  # a page without an edge is looked for in all of the photo, which is not done again
+        ((0, 0, 0), [0]),
+        ((3, 0, 2), [3, 0, 2]),
+    ],
+)
+def test_the_whole_photo_is_looked_through_once(
+    sides: tuple[int, ...], asked: list[int], encoder: Encoder, index: FlatIndex, shelf: Shelf
+) -> None:
+    features = Proposes()
+    finder = Finder(encoder, Sees(*sides), index, shelf, FindOptions(), features=features)
+    assert ask(finder, photo_of([(text_page(700), CORNERS)])).status == "not_found"
+    assert [sum(seen) for seen in features.asked] == asked
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,10 @@ def laid(
     *,
     view: int = 0,
     correlation: float = 0.5,
+    textured: float = 50.0,
     quad: NDArray[np.float32] = HERE,
 ) -> Aligned:
-    alignment = Alignment(0.5, correlation, 0.5, 50.0, 0.1, 0.9, 1.0, quad)
+    alignment = Alignment(0.5, correlation, 0.5, textured, 0.1, 0.9, 1.0, quad)
     return Aligned(page_id, view, alignment, confidence)
 
 
@@ -102,6 +103,28 @@ def test_page_that_only_resembles_the_one_in_its_place_is_not_verified() -> None
     assert told(aligned) == [(2, True), (1, False)]
     elsewhere = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5, view=1)]
     assert told(elsewhere) == [(1, True), (2, True)]
+
+
+@pytest.mark.parametrize(("textured", "stands"), [(50.0, False), (30.0, False), (10.0, True)])
+def test_a_page_of_hardly_any_print_is_no_rival(textured: float, stands: bool) -> None:
+    """Few blocks correlate by chance as none of a full page does."""
+    aligned = [laid(1, 0.95, correlation=0.5), laid(2, 0.1, correlation=0.7, textured=textured)]
+    assert told(aligned) == [(1, stands), (2, False)]
+
+
+def test_a_page_is_verified_where_no_other_fits_better_though_it_is_less_sure_there() -> None:
+    """Two sheets of one form: the second one was laid over the first one's place as well."""
+    aligned = [
+        laid(1, 0.99, correlation=0.8),
+        laid(2, 0.97, correlation=0.6),
+        laid(2, 0.96, correlation=0.5, quad=BESIDE, view=1),
+    ]
+    answer = answered(aligned)
+    assert [(match.page, match.confidence, match.verified) for match in answer] == [
+        (1, 0.99, True),
+        (2, 0.96, True),
+    ]
+    np.testing.assert_allclose(answer[1].quad, (BESIDE + 0.5) * 2 - 0.5)
 
 
 def test_pages_found_by_text_or_features_are_rivals_only_where_they_overlap() -> None:

@@ -406,6 +406,32 @@ def test_margin_shows_the_surroundings() -> None:
     assert np.abs(flat - expected).max() < 2.5
 
 
+@pytest.mark.parametrize(
+    ("corners", "whole"),
+    [
+        ([[0, 0], [599, 0], [599, 899], [0, 899]], True),
+        ([[-12, 0], [599, 0], [599, 899], [-12, 899]], False),
+        ([[0, 0], [599, 0], [640, 899], [0, 899]], False),
+        ([[100, 80], [500, 140], [560, 800], [40, 760]], True),
+        ([[250, 300], [350, 300], [350, 310], [250, 310]], True),
+        ([[290, 10], [310, 10], [3000, 890], [-2400, 890]], False),
+    ],
+)
+def test_what_the_photo_saw_is_told_pixel_by_pixel(corners: list[list[float]], whole: bool) -> None:
+    """As where each pixel of the page comes from says."""
+    quad = np.array(corners, np.float32)
+    flat, seen = rectify(decode(np.full((900, 600), 90, np.uint8)), quad, size=(96, 64))
+    frame = np.array([[0, 0], [64, 0], [64, 96], [0, 96]], np.float32) - 0.5
+    ys, xs = np.mgrid[0:96, 0:64].astype(np.float32)
+    to_photo = cv2.getPerspectiveTransform(frame, quad)
+    from_x, from_y = cv2.perspectiveTransform(np.stack([xs, ys], -1).reshape(1, -1, 2), to_photo)[0].T
+    within = (from_x > -0.5) & (from_x < 599.5) & (from_y > -0.5) & (from_y < 899.5)
+    assert seen.all() == whole
+    # A pixel on the border may fall on either side of it, in a photo that was halved more so.
+    assert np.mean(seen.ravel() == within) > 0.97
+    assert (flat == 90).all()
+
+
 def test_what_the_photo_did_not_see_is_its_mean() -> None:
     """The page's left third lies outside the photo."""
     pixels = np.random.RandomState(1).randint(40, 60, (900, 600)).astype(np.uint8)

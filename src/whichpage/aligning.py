@@ -164,12 +164,17 @@ class Aligner:
 
         fits = map(align, coarse) if threads else self._threads.map(align, coarse)
         fresh = sorted(zip(fits, coarse, strict=True), key=lambda pair: -pair[0].correlation)
+        # One page alone that fits beyond doubt need not fit better than another.
+        is_clear = len(fresh) == 1 and verify.confidence(fresh[0][0]) >= self._options.doubtless
+        again = [] if is_clear else fresh[: self._options.again]
+
+        def realign(pair: tuple[verify.Alignment, Coarse]) -> verify.Alignment:
+            return verify.realign(query.photo, pair[1].page, pair[0], threads=threads)
+
+        better = map(realign, again) if threads else self._threads.map(realign, again)
+        alignments = [*better, *(alignment for alignment, _ in fresh[len(again) :])]
         aligned: list[Aligned] = []
-        for place, (alignment, one) in enumerate(fresh):
-            # One page alone that fits beyond doubt need not fit better than another.
-            is_clear = len(coarse) == 1 and verify.confidence(alignment) >= self._options.doubtless
-            if place < self._options.again and not is_clear:
-                alignment = verify.realign(query.photo, one.page, alignment)
+        for alignment, (_, one) in zip(alignments, fresh, strict=True):
             sure = verify.confidence(alignment)
             aligned += [Aligned(candidate.page_id, view, alignment, sure) for candidate in one.candidates]
         query.watch.lap("verify")

@@ -109,12 +109,19 @@ class FeatureIndex:
         among: the ids of the pages that are searched.
         threads: share the work.
         """
+        each = list(threads.map(self._votes, images))
+        if not each:
+            return []
+        page_ids, votes = (np.concatenate(part) for part in zip(*each, strict=True))
         best: dict[int, float] = {}
-        for page_ids, votes in threads.map(self._votes, images):
-            for page_id, count in zip(page_ids.tolist(), votes.tolist(), strict=True):
-                best[page_id] = max(count, best.get(page_id, 0.0))
-        ranked = sorted(best.items(), key=lambda one: (-one[1], one[0]))
-        return list(islice((one for one in ranked if one[0] in among), top))
+        for row in np.lexsort((page_ids, -votes)).tolist():
+            if len(best) == top:
+                break
+            page_id = int(page_ids[row])
+            # What comes first is the most that a page has.
+            if page_id not in best and page_id in among:
+                best[page_id] = float(votes[row])
+        return list(best.items())
 
     def _votes(self, image: LocalFeatures) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """(P,) page ids, and (P,) votes: of each feature one for a page, the less the further off it is."""

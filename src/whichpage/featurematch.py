@@ -83,7 +83,7 @@ def _ties(photo: PhotoFeatures, page: PageFeatures) -> tuple[NDArray[np.float32]
     signs = np.unpackbits(page.codes, axis=-1).astype(np.float32) * 2 - 1
     likeness = signs @ photo.soft.T
     nearest = likeness.argmax(1)
-    alike = likeness[np.arange(len(signs)), nearest] >= _ALIKE
+    alike = np.flatnonzero(likeness[np.arange(len(signs)), nearest] >= _ALIKE)
     # One point of the photo cannot be several of the page.
-    alike &= likeness.argmax(0)[nearest] == np.arange(len(signs))
-    return page.points[alike], photo.points[nearest[alike]]
+    mutual = alike[likeness[:, nearest[alike]].argmax(0) == alike]
+    return page.points[mutual], photo.points[nearest[mutual]]

@@ -1,4 +1,4 @@
-"""Photo -> answer: the stages of finding, one after the other.
+"""Photo -> answer: the stages of finding, one after the other: codes, local features, text.
 
 Retrieval proposes, verification decides. A candidate that is far ahead of all others is verified alone, the
 few that retrieval puts first before the rest, so that an easy photo is answered at once and only a hard
@@ -85,11 +85,17 @@ class Finder:
         _keep_memory()
 
     def variant(
-        self, *, index: Index | None = None, options: FindOptions | None = None, reads: bool = True
+        self,
+        *,
+        index: Index | None = None,
+        features: FeatureSearch | None = None,
+        options: FindOptions | None = None,
+        reads: bool = True,
     ) -> Finder:
-        """The same finder over another index, with other options, or going by looks alone."""
+        """The same finder over other indexes, with other options, or going by looks alone."""
         twin = copy.copy(self)
         twin.index = self.index if index is None else index
+        twin.features = self.features if features is None else features
         if options is not None:
             twin._options = options
             twin._aligner = Aligner(self.store, options, self._threads)
@@ -126,7 +132,10 @@ class Finder:
         )
 
     def align(self, photo: photos.Photo, watch: Stopwatch | None = None) -> list[Aligned]:
-        """All pages that were laid over the photo's page views, however badly they fit."""
+        """The pages that were laid over the photo's page views, however badly they fit.
+
+        Those of a glance alone, where that answers the photo; else all but what was laid at a glance.
+        """
         watch = watch or Stopwatch()
         query = self._query(photo, watch)
         views = self.page_finder.find(photo, looks=0)
@@ -139,21 +148,25 @@ class Finder:
         aligned: list[Aligned] = []
         # What a first look at a page view leaves to be looked at.
         later: list[Iterator[list[Aligned]]] = []
+        # Of a page of which no side is seen the whole photo is looked through, whatever its view says.
+        through = False
         for number, view in enumerate(views):
             # A sliver of the next page is worth a look only if there is no answer yet.
             if self._lacks(aligned) or self._is_worth_a_look(view, number, photo):
-                found = self._by_features(query, view, number=number)
+                edgeless = not any(view.seen)
+                found = [] if edgeless and through else self._by_features(query, view, number=number)
+                through |= edgeless
                 aligned.extend(found)
                 if self._lacks(found):
                     looks = self._match(query, hypotheses.near(view), view=number)
                     aligned.extend(next(looks))
                     later.append(looks)
-        if self._lacks(aligned):
+        if self._lacks(aligned) and not through:
             # A photo so near that no edge is seen, or one of which the page finder makes nothing.
             aligned.extend(self._by_features(query, hypotheses.unseen(photo), number=len(views) + 4))
         if self._lacks(aligned):
             aligned.extend(self._by_text(query, view=len(views) + 3))
-        if self.features is None or not self.features.complete:
+        if self._options.exhaustive or self.features is None or not self.features.complete:
             self._try_all(query, views, later, aligned)
         return aligned
 
@@ -217,7 +230,7 @@ class Finder:
         # A thread looks at it straight on, so that it is ready once it is known what to compare it with.
         width, height = photos.side_lengths(places[0])
         lies = width > height
-        made = self._threads.submit(verify.sheet, query.photo, places[0], landscape=lies)
+        made = self._threads.submit(_ready_sheet, query.photo, places[0], landscape=lies)
         foremost = _nearest(self._retrieve(query, places), by=self._options.ahead)
         if len(foremost) > self._options.glance:
             return []
@@ -336,14 +349,16 @@ class Finder:
         return query.text.pages(among=self.index, top=self._options.read, threads=self._threads)
 
     def _encode(self, photo: photos.Photo, quads: list[Quad]) -> tuple[PageCodes, NDArray[np.float32]]:
-        images, weights = [], []
         height, width = self.encoder.size
         size = (round(height * _LARGER), round(width * _LARGER))
-        for quad in quads:
+
+        def look(quad: Quad) -> tuple[Grey, list[float]]:
             grey, seen = photos.rectify(photo, quad, size=size)
-            images.append(grey)
-            weights.append(_view_weights(seen, self.encoder.views))
-        return self.encoder.encode(images), np.array(weights, np.float32)
+            return grey, _view_weights(seen, self.encoder.views)
+
+        looked = list(self._threads.map(look, quads) if len(quads) > 1 else map(look, quads))
+        codes = self.encoder.encode([grey for grey, _ in looked])
+        return codes, np.array([weights for _, weights in looked], np.float32)
 
 
 def _keep_memory() -> None:
@@ -353,6 +368,12 @@ def _keep_memory() -> None:
     the largest block that it has seen freed, up to 32 MiB of it (mallopt(3), M_MMAP_THRESHOLD): here it is.
     """
     np.empty(31 << 20, np.uint8)
+
+
+def _ready_sheet(photo: photos.Photo, quad: Quad, *, landscape: bool) -> verify.Sheet:
+    made = verify.sheet(photo, quad, landscape=landscape)
+    made.prepare()
+    return made
 
 
 def _nearest(candidates: Sequence[Candidate], *, by: float) -> list[Candidate]:

@@ -17,6 +17,8 @@ from whichpage.types import Match, Page, Quad
 # A page whose doubt is at most so many times that of the surest one may as well be the one, and a doubt so
 # small is none; so many pages are compared.
 _AS_DOUBTFUL, _NO_DOUBT, _COMPARED = 5.0, 1e-4, 6
+# A page fits far worse than another one with so much of its correlation.
+_FAR_BETTER = 0.85
 
 
 class PageLookup(ThumbnailStore, Protocol):
@@ -39,13 +41,25 @@ def matches(
         top: how many there are at most; verified ones are never cut off.
         accepted: confidence from which a match is verified, unless another page fits its place far better.
     """
-    best: dict[int, Aligned] = {}
-    for one in aligned:
-        if one.page_id not in best or one.confidence > best[one.page_id].confidence:
-            best[one.page_id] = one
-    ranked = sorted(best.values(), key=lambda one: (-one.confidence, -one.alignment.correlation))
-    verified = [one for one in ranked if one.confidence >= accepted and not _only_resembles(one, aligned)]
-    others = [one for one in ranked if one not in verified]
+    standing = {
+        number
+        for number, one in enumerate(aligned)
+        if one.confidence >= accepted and not _only_resembles(one, aligned)
+    }
+    order = sorted(
+        range(len(aligned)),
+        key=lambda number: (
+            number not in standing,
+            -aligned[number].confidence,
+            -aligned[number].alignment.correlation,
+        ),
+    )
+    # Of a page that was laid over several places the one counts where it stands, else where it is surest.
+    best: dict[int, int] = {}
+    for number in order:
+        best.setdefault(aligned[number].page_id, number)
+    verified = [aligned[number] for number in best.values() if number in standing]
+    others = [aligned[number] for number in best.values() if number not in standing]
     answered = [*_told_apart(photo, verified, store), *others][: max(top, len(verified))]
     found: list[Match] = []
     for one, page in zip(answered, store.pages([one.page_id for one in answered]), strict=True):
@@ -96,11 +110,22 @@ def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
     others = [other for other in aligned if other.view == one.view]
     if one.lines or one.features:
         others = [other for other in others if at_one_place(one.alignment.quad, other.alignment.quad)]
-        if not agrees_enough(one.lines, max(other.lines for other in others)):
+        if not agrees_enough(one.lines, max((other.lines for other in others), default=0)):
             return True
-        if not agrees_enough(one.features, max(other.features for other in others)):
+        if not agrees_enough(one.features, max((other.features for other in others), default=0)):
             return True
-    return one.alignment.correlation <= 0.85 * max(other.alignment.correlation for other in others)
+    return any(_fits_far_better(other.alignment, one.alignment) for other in others)
+
+
+def _fits_far_better(other: verify.Alignment, one: verify.Alignment) -> bool:
+    """Whether the print of one page is more like the photo's, and not only since there is so little of it."""
+    return all(
+        this <= _FAR_BETTER * that
+        for this, that in (
+            (one.correlation, other.correlation),
+            (verify.evidence(one), verify.evidence(other)),
+        )
+    )
 
 
 def agrees_enough(agree: int, most: int) -> bool:

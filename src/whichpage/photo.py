@@ -230,10 +230,23 @@ def rectify(
     ratio = np.array(grey.shape[::-1]) / np.array(photo.pyramid[0].shape[::-1])
     shrunk = (quad + 0.5) * ratio - 0.5
     frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5 + np.array([left, top], np.float32)
-    matrix = cv2.getPerspectiveTransform(shrunk.astype(np.float32), frame)
+    matrix = np.asarray(cv2.getPerspectiveTransform(shrunk.astype(np.float32), frame), np.float64)
     out = (w + 2 * left, h + 2 * top)
     flat = cv2.warpPerspective(grey, matrix, out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if _is_within(grey, matrix, out):
+        return np.asarray(flat, np.uint8), np.ones(out[::-1], bool)
     inside = cv2.warpPerspective(np.ones_like(grey), matrix, out, flags=cv2.INTER_NEAREST) > 0
     if inside.any() and not inside.all():
         flat[~inside] = int(flat[inside].mean())
     return np.asarray(flat, np.uint8), inside
+
+
+def _is_within(grey: Grey, matrix: NDArray[np.float64], out: tuple[int, int]) -> bool:
+    """Whether all of a picture, (W, H), that a homography makes of an image comes from within the image."""
+    corners = np.array([[0, 0, 1], [out[0] - 1, 0, 1], [out[0] - 1, out[1] - 1, 1], [0, out[1] - 1, 1]])
+    x, y, depth = np.linalg.inv(matrix) @ corners.T
+    if not (depth > 0).all() and not (depth < 0).all():
+        return False  # the horizon runs through it
+    # Both are convex, so that the corners tell.
+    edges = (x / depth, grey.shape[1] - 1), (y / depth, grey.shape[0] - 1)
+    return all((along >= 0).all() and (along <= last).all() for along, last in edges)

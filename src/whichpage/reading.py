@@ -130,6 +130,8 @@ class TextReader:
                         "EngineConfig.onnxruntime.inter_op_num_threads": 1,
                     }
                 )
+                # It would cut out every line that it detects; those that are read are cut out here.
+                self._engine.crop_text_regions = lambda pixels, boxes: []
             wanted = {"use_det": False, "use_cls": False, "use_rec": False, **steps}
             return self._engine(np.ascontiguousarray(pixels[:, :, ::-1]), **wanted)
 

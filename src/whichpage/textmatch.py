@@ -86,22 +86,21 @@ def candidates(
 
     Each piece has one vote, shared by the pages that it is on. A line of which no piece is on any page is
     looked up by shorter ones. Pages that are not `among` those searched are left out. Threads look lines up
-    while further ones are read; as reading takes long, no more are taken once it shows that the text is in no
-    book, and a page that has a piece of it by chance is no candidate.
+    while further ones are read; as reading takes long, no more are taken where so many were surely read that
+    the text is seen to be in no book, and a page that has a piece of it by chance is no candidate.
     """
     sought: dict[str, Future[_Held]] = {}
     telling: list[Future[_Held]] = []
     for line in lines:
-        # What became of the lines before it is known by now: to look one up takes less time than to read it.
-        if _in_no_book(telling, among):
-            break
-        if line.text not in sought:
-            sought[line.text] = threads.submit(_held, line.text, store)
-            if len(line.text) >= _TELLING_LENGTH and line.score >= _TELLING_SCORE:
-                telling.append(sought[line.text])
+        if line.text in sought:
+            continue
+        sought[line.text] = threads.submit(_held, line.text, store)
+        if len(line.text) >= _TELLING_LENGTH and line.score >= _TELLING_SCORE:
+            telling.append(sought[line.text])
+            # Waited for, as to look the line up takes less time than to read another one in vain.
+            if len(telling) == _TELLING_LINES and not _may_share_a_page(telling, among):
+                return []
     wait(sought.values())
-    if _in_no_book(telling, among):
-        return []
     holders: dict[str, list[int]] = {}
     for found in sought.values():
         holders |= found.result().pages
@@ -136,14 +135,12 @@ def _held(text: str, store: TextStore) -> _Held:
     return _Held({}, False)
 
 
-def _in_no_book(telling: Sequence[Future[_Held]], among: Container[int]) -> bool:
-    """Whether what was read for certain shows that no page that is searched holds the photo's text."""
-    if len(telling) < _TELLING_LINES:
-        return False
+def _may_share_a_page(telling: Sequence[Future[_Held]], among: Container[int]) -> bool:
+    """Whether a page that is searched may hold two of these lines: else none holds the photo's text."""
     lines = [line.result() for line in telling]
     holding = (set(chain.from_iterable(line.pages.values())) for line in lines)
     times = Counter(page for page in chain.from_iterable(holding) if page in among)
-    return max(times.values(), default=0) + sum(line.common for line in lines) < 2
+    return max(times.values(), default=0) + sum(line.common for line in lines) >= 2
 
 
 def can_tell(printed: Sequence[PrintedLine]) -> bool:

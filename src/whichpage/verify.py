@@ -38,15 +38,26 @@ ACCEPTED = 0.9
 class Sheet:
     """A photo's page view, rectified and normalised, with margins.
 
-    quarter: (H, W) float32 at 1/4 of `PAGE_SIZE`; levels: at 1/2 and at 1/1.
-    seen: (H, W) float32 at 1/4, 1 where the photo saw it.
+    grey: (H, W) uint8 as rectified, at 1/1 of `PAGE_SIZE`; shown: (H, W) float32, 1 where the photo saw it.
+    quarter: (H, W) float32, normalised, at 1/4; seen: (H, W) float32 at 1/4, 1 where the photo saw it.
     to_photo: (3, 3) from sheet pixels at 1/1 to the photo's working pixels.
     """
 
+    grey: Grey
+    shown: NDArray[np.float32]
     quarter: NDArray[np.float32]
-    levels: tuple[NDArray[np.float32], ...]
     seen: NDArray[np.float32]
     to_photo: NDArray[np.float64]
+
+    @cached_property
+    def levels(self) -> tuple[NDArray[np.float32], ...]:
+        """(H, W) float32 each, normalised, at 1/2 and at 1/1: few sheets are ever asked for them."""
+        full = local_contrast(self.grey, window=_WINDOW) * self.shown
+        return _halved(full), full
+
+    def prepare(self) -> None:
+        """Makes `levels` ready."""
+        _ = self.levels
 
 
 class Thumbnail:
@@ -132,7 +143,7 @@ def sheet(photo: Photo, quad: Quad, *, landscape: bool) -> Sheet:
     """Prepares a page view of a photo; `landscape` says which of the two canvases it is compared on."""
     size, margin = (PAGE_SIZE[::-1], MARGIN[::-1]) if landscape else (PAGE_SIZE, MARGIN)
     grey, inside = rectify(photo, quad, size=size, margin=margin)
-    seen = cv2.erode(inside.astype(np.float32), np.ones((9, 9)))
+    seen = np.asarray(cv2.erode(inside.astype(np.float32), np.ones((9, 9))), np.float32)
     h, w = size
     corners = (
         np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5 + np.array(margin[::-1], np.float32)
@@ -141,10 +152,7 @@ def sheet(photo: Photo, quad: Quad, *, landscape: bool) -> Sheet:
     quarter = (seen.shape[1] // 4, seen.shape[0] // 4)
     seen_small = np.asarray(cv2.resize(seen, quarter, interpolation=cv2.INTER_AREA), np.float32)
     small = _resize(grey, quarter[::-1], method=cv2.INTER_AREA)
-    full = local_contrast(grey, window=_WINDOW) * seen
-    return Sheet(
-        local_contrast(small, window=_WINDOW // 4) * seen_small, (_halved(full), full), seen_small, to_photo
-    )
+    return Sheet(grey, seen, local_contrast(small, window=_WINDOW // 4) * seen_small, seen_small, to_photo)
 
 
 def _halved(full: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -348,13 +356,15 @@ def worth_another_look(alignment: Alignment) -> bool:
     return 0.12 < alignment.correlation < 0.7 and alignment.textured > 2
 
 
-def realign(photo: Photo, page: Thumbnail, found: Alignment, *, most: int = 2) -> Alignment:
+def realign(
+    photo: Photo, page: Thumbnail, found: Alignment, *, most: int = 2, threads: Executor | None = None
+) -> Alignment:
     """Aligns again from where the page was found, while it gets better, `most` times; the best of all."""
     for _ in range(most):
         if not worth_another_look(found) or not cv2.isContourConvex(found.quad):
             break
         on = sheet(photo, found.quad, landscape=page.landscape)
-        again = align(on, page, *align_coarse(on, page))
+        again = align(on, page, *align_coarse(on, page), threads=threads)
         if again.correlation <= found.correlation:
             break
         found = again
@@ -385,20 +395,28 @@ CALIBRATION = Calibration(
 )
 
 
-def measures(alignment: Alignment) -> NDArray[np.float64]:
-    """(6,) float64, what confidence is computed from, in the order of `Calibration` without its bias.
+def evidence(alignment: Alignment) -> float:
+    """The correlation, as strong as the print that was compared makes it.
 
     The mean of n blocks' correlations scatters by chance as 1 / sqrt(n), so the same mean is stronger
     evidence where more print was compared.
     """
-    amount = np.sqrt(min(alignment.textured, 40.0) / 40)
-    evidence = alignment.correlation * amount
-    # Likewise: the few blocks of a nearly empty page agree on a warp whatever the photo shows.
+    return alignment.correlation * _amount(alignment)
+
+
+def _amount(alignment: Alignment) -> float:
+    return float(np.sqrt(min(alignment.textured, 40.0) / 40))
+
+
+def measures(alignment: Alignment) -> NDArray[np.float64]:
+    """(6,) float64, what confidence is computed from, in the order of `Calibration` without its bias."""
+    amount = _amount(alignment)
+    # The few blocks of a nearly empty page agree on a warp whatever the photo shows.
     tightness = amount / (1 + alignment.scatter)
     # Where blocks have no lead the page repeats itself, as vertical Japanese does in its grid: all that
     # agrees may be the grid.
     repeats = amount * np.clip((_CLEAR_LEAD - alignment.lead) / _LEAD_RANGE, 0, 1)
-    looks = alignment.correlation, alignment.agreeing, evidence, tightness
+    looks = alignment.correlation, alignment.agreeing, evidence(alignment), tightness
     return np.array([*looks, alignment.covered, repeats])
 
 

@@ -18,10 +18,11 @@ def write_identity(path: Path, shape: Shape, *, source: str = "grey", result: st
     return _write(path, [_node("Identity", source, result)], _value(source, shape), _value(result, shape))
 
 
-def write_one_view(path: Path, *, height: int, width: int) -> Path:
+def write_one_view(path: Path, *, height: int, width: int, said: str | None = None) -> Path:
     """Writes an encoder of the page alone: the means of 16 x 16 cells, less the page's mean.
 
     height, width: of the images it reads, multiples of 16.
+    said: what the file says of their size, where it does not fix it; None where it does.
     """
     cell = [height // 16, width // 16]
     nodes = [
@@ -31,9 +32,9 @@ def write_one_view(path: Path, *, height: int, width: int) -> Path:
         _node("Flatten", "cells", "flat", axis=1),
         _node("Unsqueeze", "flat", "vectors", axes=[1]),
     ]
-    return _write(
-        path, nodes, _value("grey", ("n", 1, height, width)), _value("vectors", ("n", 1, 256)), opset=11
-    )
+    sides: Shape = (height, width) if said is None else ("height", "width")
+    images, vectors = _value("grey", ("n", 1, *sides)), _value("vectors", ("n", 1, 256))
+    return _write(path, nodes, images, vectors, opset=11, said={} if said is None else {"size": said})
 
 
 def write_features(path: Path, *, words: str | None, source: str = "contrast") -> Path:

@@ -146,6 +146,17 @@ def test_encoder_may_have_another_size_and_the_page_alone(tiny: Encoder, tmp_pat
     assert small.encode([]).bits.shape == (0, 1, 32)
 
 
+def test_encoder_of_any_size_says_which_it_is_given(tmp_path: Path) -> None:
+    fixed = Encoder.load(write_one_view(tmp_path / "fixed.onnx", height=160, width=112))
+    free = Encoder.load(write_one_view(tmp_path / "free.onnx", height=160, width=112, said="160x112"))
+    assert free.size == (160, 112)
+    page = np.random.RandomState(1).randint(0, 256, (300, 200)).astype(np.uint8)
+    np.testing.assert_array_equal(free.encode([page]).vectors, fixed.encode([page]).vectors)
+    for said in ("", "160", "160x", "160x112x3", "9x9", "160x4096", "wide x high"):
+        with pytest.raises(ModelError, match="is not a whichpage encoder: it maps"):
+            Encoder.load(write_one_view(tmp_path / "bad.onnx", height=160, width=112, said=said))
+
+
 @pytest.fixture(scope="module")
 def shipped() -> Encoder:
     return Encoder.load()

@@ -49,15 +49,16 @@ class Encoder:
         Raises:
             ModelError: the file is missing, is no ONNX model, or does not map "grey" (N, 1, H, W), levels
                 0..255, to vectors (N, V, 256), V being 1 (the page alone) or 3 (all views). The shipped one
-                reads 320 x 224 pixels and has three views.
+                reads 320 x 224 pixels and has three views. One that reads any size says in its metadata, as
+                "size", which one pages are brought to: "672x480".
         """
         path = path or SHIPPED_ENCODER
         session = open_session(path, threads=threads)
         images, vectors = session.get_inputs()[0], session.get_outputs()[0]
-        if not _is_encoder(images.name, images.shape, vectors.shape):
+        size = _size(images.shape, session.get_modelmeta().custom_metadata_map.get("size", ""))
+        if size is None or not _is_encoder(images.name, images.shape, vectors.shape):
             raise ModelError(f"{path} is not a whichpage encoder: it maps {images.shape} to {vectors.shape}.")
-        _, _, height, width = images.shape
-        return cls(session, model_id(path), size=(height, width), views=VIEWS[: vectors.shape[1]])
+        return cls(session, model_id(path), size=size, views=VIEWS[: vectors.shape[1]])
 
     def encode(self, images: Sequence[Grey]) -> PageCodes:
         """Encodes N images of pages, (H, W) uint8 of any sizes, each showing one page from edge to edge."""
@@ -109,8 +110,19 @@ def _is_encoder(source: str, images: Sequence[object], vectors: Sequence[object]
     """Whether a model with an input of this name maps (N, 1, H, W) to (N, V, 256)."""
     if source != "grey" or len(images) != 4 or len(vectors) != 3:
         return False
-    sides = all(isinstance(side, int) and _LEAST_SIDE <= side <= _LARGEST_SIDE for side in images[2:])
-    return sides and images[1] == 1 and vectors[1] in _VIEW_COUNTS and vectors[2] == CODE_BITS
+    return images[1] == 1 and vectors[1] in _VIEW_COUNTS and vectors[2] == CODE_BITS
+
+
+def _size(images: Sequence[object], said: str) -> tuple[int, int] | None:
+    """(H, W) of the images that a model reads, or is given where it reads any; None if it reads none."""
+    free = len(images) == 4 and all(isinstance(side, str) for side in images[2:])
+    sides = [int(side) for side in said.split("x") if side.isdecimal()] if free else images[2:]
+    if len(sides) != 2:
+        return None
+    height, width = sides
+    if not isinstance(height, int) or not isinstance(width, int):
+        return None
+    return (height, width) if all(_LEAST_SIDE <= side <= _LARGEST_SIDE for side in (height, width)) else None
 
 
 def _squeeze(image: Grey, size: tuple[int, int]) -> Grey:

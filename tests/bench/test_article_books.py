@@ -53,6 +53,13 @@ def test_a_book_too_long_for_one_side_is_there_for_the_other(tmp_path: Path) -> 
     assert split.validate[0].path.name == names[0]
 
 
+def test_without_books_to_train_on_the_first_ones_validate(tmp_path: Path) -> None:
+    shelf(tmp_path)
+    both = split_books(tmp_path, train_pages=200, validate_pages=200)
+    alone = split_books(tmp_path, train_pages=0, validate_pages=200)
+    assert (alone.train, alone.validate) == ((), both.train)
+
+
 def test_a_folder_without_long_books(tmp_path: Path) -> None:
     make_pdf(tmp_path / "short.pdf", 3)
     split = split_books(tmp_path)

@@ -37,7 +37,7 @@ def test_over_all_pages_it_answers_as_the_library_does(library: Path, tmp_path: 
     ]
     assert (found[0].page, found[0].accepted) == (LibraryPage(TESTMATH, 3), True)
     assert cost.pages == len(pages)
-    assert 1_000 < cost.bytes_a_page < 30_000
+    assert 1_000 < cost.bytes_a_page < 40_000  # a small library has much that is not of its pages
     assert indexed(OwnPeer(library, model=None, seed=0), pages, tmp_path / "cache") == cost
 
 

@@ -18,6 +18,21 @@ def test_the_bootstrap_of_a_share_has_the_binomial_quantiles() -> None:
     assert found.high == pytest.approx(0.69, abs=0.0101)
 
 
+def test_whole_clusters_are_drawn() -> None:
+    # Ten photos of each of ten sheets, which end alike: it is ten trials that were made, not a hundred.
+    outcomes = [True] * 60 + [False] * 40
+    sheets = [str(number // 10) for number in range(100)]
+    found = share(outcomes, sheets)
+    assert (found.count, found.of) == (60, 100)
+    # Binomial(10, 0.6): 2.5 % point 3, 97.5 % point 9.
+    assert found.low == pytest.approx(0.3, abs=0.01)
+    assert found.high == pytest.approx(0.9, abs=0.01)
+    alone = share(outcomes, [str(number) for number in range(100)])
+    assert (alone.low, alone.high) == pytest.approx((0.5, 0.69), abs=0.0101)
+    # A large sheet counts for as many photos as it has.
+    assert share([True, True, True, False], ["a", "a", "a", "b"]).value == 0.75
+
+
 def test_the_same_outcomes_have_the_same_interval() -> None:
     assert share([True, False, True]) == share(np.array([True, False, True]))
 

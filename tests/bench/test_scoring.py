@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from answered import answer, by_name, by_photo, truth
 
+from whichpage.benchmark.resampling import share
 from whichpage.benchmark.scoring import Scores, score
 from whichpage.types import Answer, Match
 
@@ -104,11 +105,12 @@ def test_strata_are_sorted_and_both_is_of_photos_of_two_pages(scores: Scores) ->
 
 
 def test_intervals_are_those_of_the_outcomes(scores: Scores) -> None:
-    # 2 of 7: the bootstrap's counts are Binomial(7, 2/7), of which 9.5 % are 0 and 2.3 % more than 4.
+    flat = [verdict for verdict in scores.verdicts if verdict.truth.stratum == "flat"]
     top1 = scores.strata["flat"].top1
     assert (top1.count, top1.of) == (2, 7)
-    assert top1.low == pytest.approx(0)
-    assert top1.high == pytest.approx(4 / 7)
+    # Photos of one sheet are drawn together.
+    assert top1 == share([one.top1 for one in flat], [one.truth.sheet for one in flat])
+    assert top1 != share([one.top1 for one in flat])
 
 
 def test_answers_of_the_library_score_as_their_json() -> None:

@@ -14,16 +14,16 @@ from whichpage.training.article.augmentation import Pages, augmented, gallery
 
 
 def test_steps_are_those_of_the_article() -> None:
-    perspective, jitter, crop, blur, tensor, normal = augmented().transforms
+    perspective, jitter, crop, *blurs, tensor, normal = augmented().transforms
     assert isinstance(perspective, transforms.RandomPerspective)
     assert isinstance(jitter, transforms.ColorJitter)
     assert (jitter.brightness, jitter.hue) == ((0.5, 1.5), (-0.3, 0.3))
     assert (jitter.contrast, jitter.saturation) == (None, None)
     assert isinstance(crop, transforms.RandomResizedCrop)
     assert (crop.size, crop.scale) == ((320, 320), (0.2, 1.0))
-    assert isinstance(blur, transforms.RandomApply)
-    assert blur.p == 0.5
-    assert [step.kernel_size for step in blur.transforms] == [(5, 5), (11, 11)]
+    assert all(isinstance(blur, transforms.RandomApply) for blur in blurs)
+    assert [blur.p for blur in blurs] == [0.5, 0.5]
+    assert [[step.kernel_size for step in blur.transforms] for blur in blurs] == [[(5, 5)], [(11, 11)]]
     assert isinstance(tensor, transforms.ToTensor)
     assert (normal.mean, normal.std) == ((0.5,) * 3, (0.5,) * 3)
 

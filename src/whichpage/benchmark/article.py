@@ -1,13 +1,14 @@
 """`whichpage bench article`: the article's own test, with our model and with the article's recipe.
 
-The gallery is the undistorted pages of books that were not trained on, each query an augmented view of
-one of them, crops of 20 to 100 % of the page included; right is the page itself, or one that looks the same.
+The gallery is the undistorted pages of books that the article's recipe is not trained on, each query an
+augmented view of one of them, crops of 20 to 100 % of the page included; right is the page itself, or one
+that looks the same.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 
 from whichpage.answers import answer_object
 from whichpage.benchmark import plots
-from whichpage.benchmark.article_books import LongBook, Split, split_books
+from whichpage.benchmark.article_books import TRAIN_PAGES, LongBook, Split, split_books
 from whichpage.benchmark.article_queries import Query, make_queries
 from whichpage.benchmark.article_twins import prints_all
 from whichpage.benchmark.duplicates import duplicate_groups
+from whichpage.benchmark.peers.article import ArticleModel
 from whichpage.benchmark.progress import track
 from whichpage.benchmark.provenance import Provenance, digest_files, digest_texts, own_models, provenance
 from whichpage.benchmark.report import Cell, Figure, Report, Table
@@ -30,7 +32,7 @@ from whichpage.benchmark.truth import TruthError
 from whichpage.encoder import Encoder
 from whichpage.files import absolute
 from whichpage.library import Library
-from whichpage.types import PageCodes
+from whichpage.types import Grey
 
 SEED = 2022
 VIEWS = 2  # what is kept of the views; another number where that changes
@@ -38,6 +40,7 @@ TOP = 5
 # Queries by how much of the page they show, as shares of it.
 SHARES = ((0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.001))
 OURS, ARTICLE = "whichpage", "article"
+ARTICLE_MODEL = "article's recipe"  # as the report names it among the models
 
 Ranked = NDArray[np.int64]  # (Q, 5): rows of the gallery, nearest first
 
@@ -47,7 +50,7 @@ class Outcome:
     """How one way of searching did.
 
     what: the model. how: the way of searching.
-    rows: (K,) which queries were asked.
+    rows: (K,) which queries were asked. books: (K,) of which book each is.
     first, five: (K,) whether the true page came first, and among the first five.
     alike: (K,) whether the page that came first is the true one, or prints all the print that the view shows;
         None where that was not looked at.
@@ -58,6 +61,7 @@ class Outcome:
     what: str
     how: str
     rows: NDArray[np.int64]
+    books: NDArray[np.str_]
     first: NDArray[np.bool_]
     five: NDArray[np.bool_]
     alike: NDArray[np.bool_] | None = None
@@ -65,7 +69,15 @@ class Outcome:
     accepted_other: int | None = None
 
 
-def run(folder: Path, *, model: Path | None, article_model: Path | None, find: int, out: Path) -> Report:
+def run(
+    folder: Path,
+    *,
+    model: Path | None,
+    article_model: Path | None,
+    find: int,
+    out: Path,
+    unseen: bool = False,
+) -> Report:
     """Makes the queries, asks all that is there to be asked, and reports.
 
     Args:
@@ -74,29 +86,32 @@ def run(folder: Path, *, model: Path | None, article_model: Path | None, find: i
         article_model: an encoder that `whichpage train --recipe article` made; None to leave it out.
         find: how many of the queries, evenly spread, the whole of `Library.find` answers; 0 for all.
         out: folder of the pictures and answers that are kept.
+        unseen: no model was trained on any of the books: all may validate.
 
     Raises:
         TruthError: the folder has too few long books.
         ModelError: a model cannot be loaded.
     """
     folder = absolute(folder)
-    split = split_books(folder)
+    split = split_books(folder, train_pages=0 if unseen else TRAIN_PAGES)
     if not split.validate:
         raise TruthError(f"{folder} has too few PDFs of 100 pages and more for the article's protocol")
     data = digest_texts([digest_files([book.path for book in split.validate]), str(SEED)])
     models = own_models(model)
     if article_model:
-        models["article's recipe"] = article_model
+        models[ARTICLE_MODEL] = article_model
     origin = provenance(models=models, data=data)
     queries = make_queries(split.validate, out / f"article.views-{VIEWS}-{data}", seed=SEED)
     groups = same_pages(folder, split.validate, queries)
     threads = os.cpu_count() or 1
-    outcomes = by_codes(OURS, Encoder.load(model, threads=threads), queries, groups)
+    ours = Encoder.load(model, threads=threads)
+    outcomes = by_codes(OURS, lambda image: np.tanh(ours.encode([image]).vectors[0, 0]), queries, groups)
     outcomes.append(
         by_finding(split.validate, queries, groups, model=model, count=find, out=out, origin=origin)
     )
     if article_model:
-        outcomes += by_codes(ARTICLE, Encoder.load(article_model, threads=threads), queries, groups)
+        theirs = ArticleModel.load(article_model, threads=threads)
+        outcomes += by_codes(ARTICLE, theirs.vector, queries, groups)
     return _report(split, queries, outcomes, origin, folder)
 
 
@@ -110,16 +125,23 @@ def same_pages(folder: Path, books: Sequence[LongBook], queries: Sequence[Query]
 
 
 def by_codes(
-    what: str, encoder: Encoder, queries: Sequence[Query], groups: NDArray[np.int64]
+    what: str,
+    encode: Callable[[Grey], NDArray[np.float32]],
+    queries: Sequence[Query],
+    groups: NDArray[np.int64],
 ) -> list[Outcome]:
-    """The codes alone: the views as they come, as if each were a whole page."""
-    gallery = _encode(encoder, [query.clean for query in queries], f"{what}: pages")
-    asked = _encode(encoder, [lambda query=query: _grey(query) for query in queries], f"{what}: views")
+    """The codes alone: the views as they come, as if each were a whole page.
+
+    encode: (H, W) uint8 of any size to (256,) float in (-1, 1), whose signs are the code.
+    """
+    gallery = np.stack([encode(query.clean()) for query in track(queries, f"{what}: pages")])
+    asked = np.stack([encode(_grey(query)) for query in track(queries, f"{what}: views")])
     ways = {
-        "codes, Hamming distance": _hamming(asked, gallery),
-        "numbers before they are bits, cosine": _cosine(asked, gallery),
+        "codes, Hamming distance": (_signs(asked), _signs(gallery)),
+        "numbers before they are bits, cosine": (_unit(asked), _unit(gallery)),
     }
-    return [_outcome(what, how, np.arange(len(queries)), ranked, groups) for how, ranked in ways.items()]
+    rows = np.arange(len(queries))
+    return [_outcome(what, how, rows, queries, _nearest(*vectors), groups) for how, vectors in ways.items()]
 
 
 def by_finding(
@@ -138,7 +160,7 @@ def by_finding(
     folder = out / f"article.library-{origin.models['encoder']}-{origin.data}"
     with (
         Library.open(folder, model=model, create=True) as library,
-        ResultLog.open(out / "article.answers.jsonl", key=origin.key()) as log,
+        ResultLog.open(out / "article.answers.jsonl", key=origin.key(but=(ARTICLE_MODEL,))) as log,
     ):
         library.add(*(book.path for book in books))
         for row in track(rows.tolist(), "views found"):
@@ -158,6 +180,7 @@ def by_finding(
         OURS,
         "the whole of find",
         rows,
+        _books(queries, rows),
         first,
         five,
         alike=alike,
@@ -182,18 +205,19 @@ def _is_right(
 
 
 def _outcome(
-    what: str, how: str, rows: NDArray[np.int64], ranked: Ranked, groups: NDArray[np.int64]
+    what: str,
+    how: str,
+    rows: NDArray[np.int64],
+    queries: Sequence[Query],
+    ranked: Ranked,
+    groups: NDArray[np.int64],
 ) -> Outcome:
     hits = groups[ranked] == groups[rows][:, None]
-    return Outcome(what, how, rows, hits[:, 0], hits.any(1))
+    return Outcome(what, how, rows, _books(queries, rows), hits[:, 0], hits.any(1))
 
 
-def _encode(encoder: Encoder, pictures: Sequence[Any], words: str) -> PageCodes:
-    parts = [
-        encoder.encode([picture() for picture in pictures[start : start + 32]])
-        for start in track(range(0, len(pictures), 32), words)
-    ]
-    return PageCodes(np.concatenate([p.bits for p in parts]), np.concatenate([p.vectors for p in parts]))
+def _books(queries: Sequence[Query], rows: NDArray[np.int64]) -> NDArray[np.str_]:
+    return np.array([queries[row].book.name for row in rows.tolist()])
 
 
 def _grey(query: Query) -> NDArray[np.uint8]:
@@ -201,31 +225,34 @@ def _grey(query: Query) -> NDArray[np.uint8]:
     return np.asarray((query.view() @ np.array([0.299, 0.587, 0.114])).round(), np.uint8)
 
 
-def _hamming(asked: PageCodes, gallery: PageCodes) -> Ranked:
-    """By differing bits of the whole page's codes; of equal ones the first page, as faiss answers."""
-    signs = [
-        np.unpackbits(codes.bits[:, 0], axis=-1).astype(np.float32) * 2 - 1 for codes in (asked, gallery)
-    ]
-    return np.argsort(-(signs[0] @ signs[1].T), axis=1, kind="stable")[:, :TOP]
+def _nearest(asked: NDArray[np.float32], gallery: NDArray[np.float32]) -> Ranked:
+    """By the inner product; of equal ones the first page, as faiss answers."""
+    return np.argsort(-(asked @ gallery.T), axis=1, kind="stable")[:, :TOP]
 
 
-def _cosine(asked: PageCodes, gallery: PageCodes) -> Ranked:
-    """By cosine of the tanh of the numbers, as the article validates."""
-    soft = [np.tanh(codes.vectors[:, 0]) for codes in (asked, gallery)]
-    units = [vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in soft]
-    return np.argsort(-(units[0] @ units[1].T), axis=1, kind="stable")[:, :TOP]
+def _signs(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """As 1 and -1: the more bits differ, the less is their inner product."""
+    return np.where(vectors > 0, 1, -1).astype(np.float32)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of length 1, as the article validates: their inner product is the cosine."""
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def by_share(outcome: Outcome, shares: NDArray[np.float64]) -> list[Share]:
     """Top-1 by how much of the page the view shows, as `SHARES` names them."""
     asked = shares[outcome.rows]
-    return [share(outcome.first[(asked >= low) & (asked < high)]) for low, high in SHARES]
+    parts = [(asked >= low) & (asked < high) for low, high in SHARES]
+    return [share(outcome.first[part], outcome.books[part]) for part in parts]
 
 
 def _row(one: Outcome, part: Sequence[Share]) -> list[Cell]:
-    alike = None if one.alike is None else share(one.alike)
-    first: list[Cell] = [one.what, one.how, len(one.rows), share(one.first), share(one.five)]
-    return [*first, *part, alike, one.accepted_wrong, one.accepted_other]
+    first, five, alike = (
+        None if hits is None else share(hits, one.books) for hits in (one.first, one.five, one.alike)
+    )
+    asked: list[Cell] = [one.what, one.how, len(one.rows), first, five]
+    return [*asked, *part, alike, one.accepted_wrong, one.accepted_other]
 
 
 def _report(
@@ -261,7 +288,8 @@ def _report(
                 ),
                 rows,
                 "The columns in percent are top-1 among the views that show that share of the page. Counts,"
-                " with the share and its 95 % bootstrap interval in percent. Codes and numbers: the views as"
+                " with the share and its 95 % bootstrap interval in percent, books being drawn with all their"
+                " views. Codes and numbers: the views as"
                 " they come, encoded as whole pages. The whole of find: each view is a photo. The same print:"
                 " the page that comes first prints, in one place, all that the view shows, as pages do that a"
                 " manual repeats; nothing in the view tells it from the true one. Bare paper is missed.",

@@ -98,15 +98,22 @@ def photos(
     metavar="N",
     help="How many of the views the whole of find answers, evenly spread; 0 for all.",
 )
+@click.option(
+    "--unseen",
+    is_flag=True,
+    help="No book was trained on: none is set aside to train the article's recipe on.",
+)
 @out_option
 @shared
 @click.pass_context
-def article(context: click.Context, books: Path, article_model: Path | None, find: int, out: Path) -> None:
+def article(
+    context: click.Context, books: Path, article_model: Path | None, find: int, unseen: bool, out: Path
+) -> None:
     """The article's own test: pages against augmented views of them."""
     with needs_extra("bench"):
         from whichpage.benchmark.article import run
     settings = context.ensure_object(Settings)
-    report = run(books, model=settings.model, article_model=article_model, find=find, out=out)
+    report = run(books, model=settings.model, article_model=article_model, find=find, unseen=unseen, out=out)
     publish(report, out, "article")
 
 

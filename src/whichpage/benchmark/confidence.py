@@ -34,7 +34,7 @@ class RiskCoverage:
 
 def risk_coverage(verdicts: Sequence[Verdict]) -> RiskCoverage:
     """The curve over the photos that have an answer at all; answers of one confidence are one step."""
-    sure, right = _first_matches(verdicts)
+    sure, right, _ = _first_matches(verdicts)
     order = np.argsort(-sure, kind="stable")
     sure, wrong = sure[order], ~right[order]
     last = np.flatnonzero(np.append(sure[1:] != sure[:-1], True)) if sure.size else np.empty(0, np.int64)
@@ -66,24 +66,27 @@ def reliability(verdicts: Sequence[Verdict], *, bins: int = BINS) -> tuple[list[
     The error is the mean distance between confidence and share of right answers, weighted by the
     bins' counts (Guo et al., "On calibration of modern neural networks", ICML 2017).
     """
-    sure, right = _first_matches(verdicts)
+    sure, right, sheets = _first_matches(verdicts)
     place = np.minimum((sure * bins).astype(int), bins - 1)
     found = []
     error = 0.0
     for number in range(bins):
         here = place == number
         mean = float(sure[here].mean()) if here.any() else float("nan")
-        hits = share(right[here])
+        hits = share(right[here], sheets[here])
         found.append(Bin(number / bins, (number + 1) / bins, mean, hits))
         if hits.of:
             error += hits.of / sure.size * abs(mean - hits.value)
     return found, error if sure.size else float("nan")
 
 
-def _first_matches(verdicts: Sequence[Verdict]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence and rightness of the first match of each photo that has one."""
+def _first_matches(
+    verdicts: Sequence[Verdict],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.str_]]:
+    """Confidence and rightness of the first match of each photo that has one, and the photo's sheet."""
     answered = [verdict for verdict in verdicts if verdict.matched]
     return (
         np.array([verdict.confidence for verdict in answered], np.float64),
         np.array([verdict.first_right for verdict in answered], bool),
+        np.array([verdict.truth.sheet for verdict in answered], str),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from whichpage.benchmark.report import Figure, Report, Table
 from whichpage.benchmark.resampling import Share, at_most, share
 from whichpage.benchmark.resume import ResultLog
 from whichpage.benchmark.samepage import SamePage, books_by_ending, read_duplicates
-from whichpage.benchmark.scoring import Compares, Scores, StratumScore, score
+from whichpage.benchmark.scoring import Compares, Scores, StratumScore, Verdict, score
 from whichpage.benchmark.truth import TruthPhoto, read_truths
 from whichpage.catalog import Catalog
 from whichpage.errors import PhotoError
@@ -96,7 +95,7 @@ def run(
     ):
         if absent:
             answer_absent(opened, truths, log, same=same)
-            truths = [replace(truth, pdf="", pages=frozenset()) for truth in truths]
+            truths = [truth.struck() for truth in truths]
         else:
             answer_all(opened, truths, log, same=same)
         answers = {str(truth.photo): log.done[str(truth.photo)] for truth in truths}
@@ -167,8 +166,12 @@ def retrieval_rows(
     shown = [truth for truth in truths if not truth.absent]
     rows: list[tuple[str | int | Share, ...]] = []
     for name in (*sorted({truth.stratum for truth in shown}), "all") if shown else ():
-        ranks = [answers[str(truth.photo)]["proposed"] for truth in shown if name in (truth.stratum, "all")]
-        shares = (share([rank is not None and rank <= most for rank in ranks]) for most in (1, 5, PROPOSED))
+        some = [truth for truth in shown if name in (truth.stratum, "all")]
+        ranks = [answers[str(truth.photo)]["proposed"] for truth in some]
+        sheets = [truth.sheet for truth in some]
+        shares = (
+            share([rank is not None and rank <= most for rank in ranks], sheets) for most in (1, 5, PROPOSED)
+        )
         rows.append((name, len(ranks), *shares))
     return rows
 
@@ -177,6 +180,11 @@ def score_row(name: str, row: StratumScore) -> tuple[str | int | Share, ...]:
     """A line of the table of scores, as `COLUMNS` names them."""
     shares = (row.top1, row.top5, row.accepted_right, row.accepted_wrong, row.missed, row.both)
     return (name, row.photos, *shares, row.unanswered)
+
+
+def _by_sheet(verdicts: Sequence[Verdict], name: str) -> tuple[list[bool], list[str]]:
+    """What became of photos, and the sheet of each."""
+    return [getattr(one, name) for one in verdicts], [one.truth.sheet for one in verdicts]
 
 
 def _report(
@@ -193,16 +201,20 @@ def _report(
     curve = confidence.risk_coverage(scores.verdicts)
     bins, error = confidence.reliability(scores.verdicts)
     times = latency.latency(answers.values())
-    limit = at_most(total.accepted_wrong.count, total.photos)
-    accepted = share([verdict.accepted for verdict in scores.verdicts])
-    wrong = share([verdict.accepted_wrong for verdict in scores.verdicts if verdict.accepted])
+    sheets = {verdict.truth.sheet for verdict in scores.verdicts}
+    wrong_sheets = {verdict.truth.sheet for verdict in scores.verdicts if verdict.accepted_wrong}
+    limit = at_most(len(wrong_sheets), len(sheets))
+    accepted = share(*_by_sheet(scores.verdicts, "accepted"))
+    given = [verdict for verdict in scores.verdicts if verdict.accepted]
+    wrong = share(*_by_sheet(given, "accepted_wrong"))
     tables = [
         Table(
             "By kind of photo",
             COLUMNS,
             [score_row(name, row) for name, row in (*scores.strata.items(), ("all", total))],
-            "Counts, with the share and its 95 % bootstrap interval in percent. Where all photos ended"
-            " alike, the bootstrap knows no spread.",
+            "Counts, with the share and its 95 % bootstrap interval in percent. Sheets of paper are drawn,"
+            " with all their photos, for these succeed and fail together. Where all ended alike, the"
+            " bootstrap knows no spread.",
         ),
         Table(
             "Retrieval alone",
@@ -251,9 +263,10 @@ def _report(
     return Report(
         title=title,
         summary=(
-            f"{total.photos} photos, a library of {pages:,} pages that can be found. Top-1 {total.top1.count}"
-            f" ({100 * total.top1.value:.1f} %), accepted right {total.accepted_right.count}, accepted wrong"
-            f" {total.accepted_wrong.count} (95 % sure: at most {100 * limit:.1f} % of such photos).",
+            f"{total.photos} photos of {len(sheets)} sheets, a library of {pages:,} pages that can be found."
+            f" Top-1 {total.top1.count} ({100 * total.top1.value:.1f} %), accepted right"
+            f" {total.accepted_right.count}, accepted wrong {total.accepted_wrong.count} (95 % sure: at most"
+            f" {100 * limit:.1f} % of such sheets).",
         ),
         tables=tables,
         figures=figures,

@@ -8,7 +8,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,9 +48,15 @@ class Provenance:
         models = {f"model, {name}": digest for name, digest in self.models.items()}
         return [*plain.items(), *models.items(), *self.machine.items()]
 
-    def key(self) -> dict[str, str]:
-        """What a resumed run must share with the one that began it."""
-        return {"commit": self.commit, "code": self.code, "data": self.data, **self.models}
+    def key(self, *, but: Collection[str] = ()) -> dict[str, str]:
+        """What a resumed run must share with the one that began it.
+
+        Not the commit: another one may differ in documents alone, and where code differs, `code` does.
+
+        but: models that what is kept does not depend on.
+        """
+        models = {name: digest for name, digest in self.models.items() if name not in but}
+        return {"code": self.code, "data": self.data, **models}
 
 
 def own_models(encoder: Path | None) -> dict[str, Path]:

@@ -33,12 +33,26 @@ class Share:
         return self.count / self.of if self.of else float("nan")
 
 
-def share(outcomes: Sequence[bool] | NDArray[np.bool_]) -> Share:
-    """Counts the true outcomes; interval after Efron, "Bootstrap methods", Ann. Statist. 1979."""
+def share(
+    outcomes: Sequence[bool] | NDArray[np.bool_], clusters: Sequence[str] | NDArray[np.str_] | None = None
+) -> Share:
+    """Counts the true outcomes; interval after Efron, "Bootstrap methods", Ann. Statist. 1979.
+
+    Args:
+        outcomes: (N,).
+        clusters: (N,) what each belongs to. Trials of one cluster end alike more often than not, so whole
+            clusters are drawn (Davison and Hinkley, "Bootstrap methods and their application", 1997, 3.8).
+            None where each trial is one of its own.
+    """
     hits = np.asarray(outcomes, bool)
     if not hits.size:
         return Share(0, 0, float("nan"), float("nan"))
-    low, high = interval(hits, lambda drawn: drawn.mean(axis=1))
+    if clusters is None:
+        low, high = interval(hits, lambda drawn: drawn.mean(axis=1))
+    else:
+        of = np.unique(np.asarray(clusters), return_inverse=True)[1]
+        counts = np.stack([np.bincount(of, hits), np.bincount(of)], 1)
+        low, high = interval(counts, lambda drawn: drawn[:, :, 0].sum(1) / drawn[:, :, 1].sum(1))
     return Share(int(hits.sum()), int(hits.size), low, high)
 
 
@@ -48,15 +62,15 @@ def interval(
     """95 % percentile bootstrap interval of a statistic.
 
     Args:
-        values: (N,) numbers, N at least 1.
-        statistic: maps resamples (R, N) to their statistics (R,).
+        values: (N, ...) numbers, N at least 1.
+        statistic: maps resamples (R, N, ...) to their statistics (R,).
     """
     array = np.asarray(values, np.float64)
     chance = np.random.default_rng(SEED)
     # In blocks, so that thousands of values need no gigabytes.
     block = max(1, 4_000_000 // array.size)
     drawn = [
-        statistic(array[chance.integers(0, array.size, (min(block, RESAMPLES - start), array.size))])
+        statistic(array[chance.integers(0, len(array), (min(block, RESAMPLES - start), len(array)))])
         for start in range(0, RESAMPLES, block)
     ]
     low, high = np.quantile(np.concatenate(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

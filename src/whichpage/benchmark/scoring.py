@@ -141,8 +141,8 @@ def judge(truth: TruthPhoto, answer: Answer | AnswerObject | None, *, same: Comp
 def count(verdicts: Sequence[Verdict]) -> StratumScore:
     """Counts verdicts; each share is out of all photos, `both` out of those of two pages."""
 
-    def of(name: str) -> Share:
-        return share([getattr(verdict, name) for verdict in verdicts])
+    def of(name: str, some: Sequence[Verdict] = verdicts) -> Share:
+        return share([getattr(verdict, name) for verdict in some], [verdict.truth.sheet for verdict in some])
 
     return StratumScore(
         photos=len(verdicts),
@@ -152,5 +152,5 @@ def count(verdicts: Sequence[Verdict]) -> StratumScore:
         accepted_right=of("accepted_right"),
         accepted_wrong=of("accepted_wrong"),
         missed=of("missed"),
-        both=share([verdict.both for verdict in verdicts if len(verdict.truth.pages) > 1]),
+        both=of("both", [verdict for verdict in verdicts if len(verdict.truth.pages) > 1]),
     )

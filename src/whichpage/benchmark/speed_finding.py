@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +16,18 @@ from whichpage.benchmark.progress import track
 from whichpage.benchmark.resnet import ArticleNetwork
 from whichpage.benchmark.speed_indexing import article_photo, timed
 from whichpage.catalog import Catalog
-from whichpage.encoder import Encoder
+from whichpage.featuresearch import FeatureSearch
 from whichpage.finding import Finder
-from whichpage.findoptions import FindOptions
 from whichpage.index import FlatIndex
-from whichpage.pagefinder import PageFinder
-from whichpage.reading import TextReader
-from whichpage.types import CODE_BITS, CODE_BYTES, Answer, Page, PageCodes
+from whichpage.library import Library
+from whichpage.photo import decode
+from whichpage.types import CODE_BITS, CODE_BYTES, FEATURE_BYTES, Page, PageCodes
 
 ARTICLE_TOP = 5
 _BLOCK = 512 << 20  # bytes that no cache holds
 _QUERIES = 8
+# So many of the photos, evenly spread, are looked for by their local features alone: seconds each.
+_LOCAL_PHOTOS = 6
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,16 @@ def photo_times(photos: Sequence[Path], library: Path, *, model: Path | None, ro
 
     The article searches as many codes as the library has pages.
     """
-    with Catalog.open(library) as catalog:
-        finder = _finder(catalog, model)
-        codes = np.ascontiguousarray(catalog.codes()[1][:, 0])
+    with Library.open(library, model=model) as opened:
+        finder = opened.finder()
+        codes = np.ascontiguousarray(opened.catalog.codes()[1][:, 0])
         flat = faiss.IndexBinaryFlat(CODE_BITS)
         flat.add(codes)
         network = ArticleNetwork(threads=os.cpu_count() or 1)
         ours: list[list[float]] = [[] for _ in photos]
         article: list[list[float]] = [[] for _ in photos]
         finder.find(photos[0], name="", top=5)
+        finder.align_by_features(decode(photos[0]))  # which the first photo may do without
         article_photo(photos[0], network)
         for _ in track(range(rounds), "rounds of photos"):
             for number, photo in enumerate(photos):
@@ -117,43 +119,81 @@ def photo_times(photos: Sequence[Path], library: Path, *, model: Path | None, ro
 class Growth:
     """What finding costs in a library of so many pages.
 
-    search, whole: seconds a photo, the median over the photos. memory: bytes of the index.
+    search, whole: seconds a photo, the median over the photos.
+    local: seconds that looking for a photo by its local features alone takes, the median over some of the
+        photos; None where the library has none.
+    memory: bytes of the codes' index and of the local features'.
     """
 
     pages: int
     search: float
     whole: float
+    local: float | None
     memory: int
 
 
 def growth(
     photos: Sequence[Path], library: Path, sizes: Sequence[int], *, model: Path | None
 ) -> list[Growth]:
-    """Finding in a part of a library, in the whole, and with random codes added to it.
+    """Finding in a part of a library, in the whole, and in one that is larger than it.
 
-    A part has the pages that the photos show, so that a photo is as easy in it as in the whole. Added codes
-    stand for pages that are there already, so that verification has pages to look at; being random, they
-    are seldom near enough to be looked at.
+    A part has the pages that the photos show, so that a photo is as easy in it as in the whole. A larger one
+    has further codes, at random, which are seldom near enough to be looked at, and the local features of its
+    pages several times over, so that as many must be looked through.
     """
-    found: dict[int, list[Answer]] = {size: [] for size in sizes}
-    with Catalog.open(library) as catalog:
+    with Library.open(library, model=model) as opened:
+        finder, catalog = opened.finder(), opened.catalog
         ids, bits = catalog.codes()
-        finder = _finder(catalog, model)
         shown = _shown(finder, photos, catalog.pages(ids.tolist()))
-        finders = {size: finder.variant(index=FlatIndex(*_sized(ids, bits, size, shown))) for size in sizes}
-        for photo in track(photos, "photos in libraries of several sizes"):
-            for size, sized in finders.items():
-                found[size].append(sized.find(photo, name="", top=5))
-    return [
-        Growth(
-            size,
-            float(np.median([answer.timings.get("search", 0.0) for answer in answers])),
-            float(np.median([answer.seconds for answer in answers])),
+        described = dict(catalog.all_features())
+        grown = []
+        for size in track(sizes, "libraries of several sizes"):
+            rows, codes = _sized(bits, size, shown)
+            index = FlatIndex(ids[rows], codes)
+            features = None
+            if finder.features is not None:
+                store = _SizedFeatures(catalog, ids[rows].tolist(), described)
+                features = FeatureSearch(finder.features.extractor, store)
             # The index keeps its codes as they came, and faiss keeps them by view.
-            2 * size * bits.shape[1] * CODE_BYTES + 8 * size,
-        )
-        for size, answers in found.items()
-    ]
+            memory = 2 * codes.nbytes + ids[rows].nbytes
+            grown.append(_grown(finder.variant(index=index, features=features), photos, size, memory))
+            del index, features  # the next size needs the memory
+        return grown
+
+
+@dataclass(frozen=True, eq=False)
+class _SizedFeatures:
+    """The local features of a library's pages, of each as often as `page_ids` has it."""
+
+    catalog: Catalog
+    page_ids: Sequence[int]
+    described: Mapping[int, bytes]
+
+    def features(self, page_ids: Sequence[int]) -> list[bytes]:
+        return self.catalog.features(page_ids)
+
+    def all_features(self) -> Iterator[tuple[int, bytes]]:
+        return ((page_id, self.described[page_id]) for page_id in self.page_ids)
+
+
+def _grown(finder: Finder, photos: Sequence[Path], pages: int, memory: int) -> Growth:
+    """Asks a finder in a library of so many pages for each photo; the first one is asked before, to warm up.
+
+    memory: bytes of the codes' index.
+    """
+    answers = [finder.find(photo, name="", top=5) for photo in (photos[0], *photos)][1:]
+    local = None
+    if finder.features is not None:
+        some = photos[:: -(-len(photos) // _LOCAL_PHOTOS)]
+        local = float(np.median([timed(finder.align_by_features, decode(photo)) for photo in some]))
+        memory += len(finder.features.index) * (FEATURE_BYTES + 8)  # a feature and the id of its page
+    return Growth(
+        pages,
+        float(np.median([answer.timings.get("search", 0.0) for answer in answers])),
+        float(np.median([answer.seconds for answer in answers])),
+        local,
+        memory,
+    )
 
 
 def _shown(finder: Finder, photos: Sequence[Path], pages: Sequence[Page]) -> NDArray[np.int64]:
@@ -164,24 +204,16 @@ def _shown(finder: Finder, photos: Sequence[Path], pages: Sequence[Page]) -> NDA
 
 
 def _sized(
-    ids: NDArray[np.int64], bits: NDArray[np.uint8], size: int, kept: NDArray[np.int64]
+    bits: NDArray[np.uint8], size: int, kept: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """As many codes as asked: a sample with the rows `kept`, or all and random ones."""
+    """(size,) rows of pages, and their codes: a sample with the rows `kept`, or all, then some at random."""
     chance = np.random.default_rng(2)
-    if size <= len(ids):
-        others = chance.permutation(np.setdiff1d(np.arange(len(ids)), kept))
+    if size <= len(bits):
+        others = chance.permutation(np.setdiff1d(np.arange(len(bits)), kept))
         rows = np.sort(np.concatenate([kept, others])[:size])
-        return ids[rows], bits[rows]
-    more = chance.integers(0, 256, (size - len(ids), *bits.shape[1:]), np.uint8)
-    return np.resize(ids, size), np.concatenate([bits, more])
-
-
-def _finder(catalog: Catalog, model: Path | None) -> Finder:
-    threads = os.cpu_count() or 1
-    index = FlatIndex(*catalog.codes())
-    encoder, page_finder = Encoder.load(model, threads=threads), PageFinder.load(threads=threads)
-    reader = TextReader(threads=threads)
-    return Finder(encoder, page_finder, index, catalog, FindOptions(), reader=reader)
+        return rows, bits[rows]
+    more = chance.integers(0, 256, (size - len(bits), *bits.shape[1:]), np.uint8)
+    return np.resize(np.arange(len(bits)), size), np.concatenate([bits, more])
 
 
 def _article_search(photo: Path, network: ArticleNetwork, flat: faiss.IndexBinaryFlat) -> None:

@@ -71,6 +71,9 @@ def growth(grown: Sequence[Growth], searched: Sequence[SearchTime]) -> Figure:
     pages = [one.pages for one in grown]
     axes.plot(pages, [one.whole for one in grown], color=BLUE, marker="o", label="photo to answer")
     axes.plot(
+        pages, [one.local for one in grown], color=SKY, marker="D", label="a photo, by local features alone"
+    )
+    axes.plot(
         pages, [one.search for one in grown], color=ORANGE, marker="s", label="all searches for a photo"
     )
     sizes = [one.pages for one in searched]
@@ -80,7 +83,7 @@ def growth(grown: Sequence[Growth], searched: Sequence[SearchTime]) -> Figure:
     axes.plot(
         sizes,
         [one.ours_limit for one in searched],
-        color=SKY,
+        color=INK,
         linestyle=":",
         linewidth=2,
         label="reading the codes once",

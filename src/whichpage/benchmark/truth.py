@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from whichpage.errors import WhichpageError
@@ -29,12 +29,23 @@ class TruthPhoto:
     stratum: the kind of photo.
     pdf: the end of the book's path, with `/`; "" when the page is in no book of the library.
     pages: the 1-based numbers of the pages it shows; empty when the page is in no book.
+    shows: the sheet of paper where these do not say it.
     """
 
     photo: Path
     stratum: str
     pdf: str
     pages: frozenset[int]
+    shows: str = ""
+
+    @property
+    def sheet(self) -> str:
+        """Tells which photos are of the same sheet of paper: such succeed and fail together."""
+        return self.shows or (f"{self.pdf}:{min(self.pages)}" if self.pages else str(self.photo))
+
+    def struck(self) -> TruthPhoto:
+        """The same photo, were what it shows in no book."""
+        return replace(self, pdf="", pages=frozenset(), shows=self.sheet)
 
     @property
     def absent(self) -> bool:

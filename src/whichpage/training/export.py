@@ -37,7 +37,7 @@ def export(
     """Writes `model` to `out` with a free batch size, and checks that ONNX Runtime computes the same.
 
     half: keeps the weights in half precision, which makes the file half as large.
-    any_size: images may have another height and width than the example's.
+    any_size: images may have another height and width than the example's, which the file's metadata tells.
 
     Raises:
         AssertionError: the exported model's outputs differ from torch's by more than rounding.
@@ -62,6 +62,8 @@ def export(
     _keep_all(model, out)
     if half:
         _halve_weights(out)
+    if any_size:
+        _note_size(example, out)
     with torch.no_grad():
         expected = model(example)
     expected = expected if isinstance(expected, tuple) else (expected,)
@@ -85,6 +87,13 @@ def _keep_all(model: nn.Module, path: Path) -> None:
         graph.initializer.append(onnx.numpy_helper.from_array(state[name].numpy(), name))
         graph.node.remove(node)
     onnx.save(exported, path)
+
+
+def _note_size(example: torch.Tensor, path: Path) -> None:
+    """Says in the file's metadata, as "size", which height and width images are meant to have."""
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {"size": "{}x{}".format(*example.shape[2:])})
+    onnx.save(model, path)
 
 
 def _halve_weights(path: Path) -> None:

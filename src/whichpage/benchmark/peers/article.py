@@ -41,6 +41,8 @@ class ArticleModel:
     def load(cls, path: Path, *, threads: int) -> ArticleModel:
         """Loads an ONNX model that maps (N, 1, H, W), levels 0..255, to (N, 256) or (N, V, 256).
 
+        H and W may be any, as those of `--recipe article` are: then images go in as large as they are.
+
         Raises:
             ModelError: it is missing, or maps other shapes.
         """
@@ -51,13 +53,17 @@ class ArticleModel:
         height, width = images[2:]
         return cls(session, (height, width) if isinstance(height, int) and isinstance(width, int) else None)
 
-    def code(self, grey: Grey) -> NDArray[np.uint8]:
-        """(32,) uint8, the sign bits of an image (H, W): of its first view where the model has several."""
+    def vector(self, grey: Grey) -> NDArray[np.float32]:
+        """(256,) float32 of an image (H, W): of its first view where the model has several."""
         if self._size is not None and grey.shape != self._size:
             grey = _resized(grey, self._size)
         name = self._session.get_inputs()[0].name
         vectors = self._session.run(None, {name: grey[None, None].astype(np.float32)})[0]
-        return pack(np.asarray(vectors).reshape(-1, CODE_BITS)[0])
+        return np.asarray(np.asarray(vectors).reshape(-1, CODE_BITS)[0], np.float32)
+
+    def code(self, grey: Grey) -> NDArray[np.uint8]:
+        """(32,) uint8, the sign bits of `vector`."""
+        return pack(self.vector(grey))
 
 
 def prepare(grey: Grey) -> Grey:

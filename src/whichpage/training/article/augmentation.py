@@ -28,7 +28,8 @@ def augmented() -> transforms.Compose:
             transforms.RandomPerspective(),
             transforms.ColorJitter(brightness=0.5, hue=0.3),
             transforms.RandomResizedCrop(CROP, scale=(0.2, 1.0)),
-            transforms.RandomApply([transforms.GaussianBlur(5), transforms.GaussianBlur(11)], p=0.5),
+            transforms.RandomApply([transforms.GaussianBlur(5)], p=0.5),
+            transforms.RandomApply([transforms.GaussianBlur(11)], p=0.5),
             *_TO_NETWORK,
         ]
     )

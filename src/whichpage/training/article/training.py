@@ -21,7 +21,6 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from whichpage.errors import TrainingError
 from whichpage.training import curves, runs
 from whichpage.training.article import network, pages
 from whichpage.training.article.augmentation import GALLERY, Pages, augmented, gallery
@@ -32,7 +31,8 @@ from whichpage.types import CODE_BITS
 
 logger = logging.getLogger(__name__)
 
-# A file has one input size: the gallery's, for pages of the usual shape, a multiple of the network's stride.
+# What a library's pages are brought to: the gallery's size, for pages of the usual shape, and a multiple of
+# the network's stride. Otherwise the file takes images of any size, as the network does.
 EXPORTED_SIZE = (672, GALLERY)
 _LOGGED = ("epoch", "loss", "top1")
 _PANELS = {"loss": ("loss",), "top-1 of held-out pages": ("top1",)}
@@ -124,10 +124,10 @@ def run(books: Sequence[Path], out: Path, recipe: ArticleRecipe, *, weights: Pat
     Raises:
         TrainingError: too few books, no poppler, or the folder holds another run.
     """
-    _require_same(out, recipe)
+    runs.require_same(recipe, out, but=("epochs",))
     train, val = pages.split(pages.convert(books, out / "pages"), learn=recipe.learn, hold=recipe.hold)
     pages.record(out, train, val)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n", encoding="utf-8")
+    (out / runs.RECIPE).write_text(json.dumps(asdict(recipe), indent=1) + "\n", encoding="utf-8")
     learned = [file for book in train for file in book.pages]
     held_out = [file for book in val for file in book.pages]
     logger.info("%d pages to learn from, %d held out", len(learned), len(held_out))
@@ -151,7 +151,8 @@ def run(books: Sequence[Path], out: Path, recipe: ArticleRecipe, *, weights: Pat
     curves.draw(out / "log.csv", out / "curves.png", _PANELS, along="epochs")
     example = torch.rand(2, 1, *EXPORTED_SIZE) * 255
     # Tanh of what this loss makes large: rounded to half precision, numbers near 0 were off by over 0.01.
-    export(GreyPages(module.network), example, ("grey", ["vectors"]), out / "encoder.onnx", half=False)
+    names = ("grey", ["vectors"])
+    export(GreyPages(module.network), example, names, out / "encoder.onnx", half=False, any_size=True)
     return Trained(out / "encoder.onnx", found, len(held_out))
 
 
@@ -198,12 +199,3 @@ def _validation_loaders(files: Sequence[Path], *, seed: int) -> list[DataLoader[
         DataLoader(Pages(files, gallery()), batch_size=1),
         DataLoader(Pages(files, augmented(), seed=seed * 1_000_003), batch_size=32),
     ]
-
-
-def _require_same(out: Path, recipe: ArticleRecipe) -> None:
-    """A run goes on only as it began; the number of epochs alone may change."""
-    before = out / "recipe.json"
-    if before.exists():
-        kept = json.loads(before.read_text(encoding="utf-8"))
-        if {**kept, "epochs": 0} != {**asdict(recipe), "epochs": 0}:
-            raise TrainingError(f"{out} holds a training of another recipe; name another folder.")

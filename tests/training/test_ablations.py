@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from whichpage.errors import TrainingError
 from whichpage.training import ablations
 from whichpage.training.ablations import ABLATIONS, ablate
-from whichpage.training.encoder_training import AROUND, EncoderRecipe
+from whichpage.training.encoder_training import AROUND, EncoderRecipe, HeldOut
 from whichpage.training.pages import PageCache
 from whichpage.training.parts import PARTS
 
@@ -27,11 +28,15 @@ def test_each_changes_one_field_of_the_recipe() -> None:
 
 @pytest.mark.parametrize("name", ["layout-averaged", "512-bits", "without-jpeg"])
 def test_ablation_trains_and_is_measured(name: str, cache: PageCache, tmp_path: Path) -> None:
-    found = ablate(name, cache, tmp_path, recipe=TINY)
+    held_out = HeldOut(cache)
+    found = ablate(name, cache, tmp_path, recipe=TINY, held_out=held_out)
     assert list(found) == ["top1", "top20", "fused_top1", "fused_top20"]
     assert found["top20"] == found["fused_top20"] == 1.0  # of six pages
     assert 0 <= found["top1"] <= 1
-    assert ablate(name, cache, tmp_path, recipe=TINY) == found  # nothing is left to do
+    assert ablate(name, cache, tmp_path, recipe=TINY, held_out=held_out) == found  # nothing is left to do
+    for other in (replace(TINY, memory=6), replace(TINY, steps=2)):
+        with pytest.raises(TrainingError, match="another recipe"):
+            ablate(name, cache, tmp_path, recipe=other, held_out=held_out)
     assert ablations.line(name, {"top1": 0.5, "top20": 1.0}) == f"| {name} | 50.0% | 100.0% |"
 
 

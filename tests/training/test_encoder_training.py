@@ -17,6 +17,7 @@ from whichpage.training.encoder_training import (
     AROUND,
     Batches,
     EncoderRecipe,
+    HeldOut,
     cut_by_frame,
     frame_cuts,
     rectification_corners,
@@ -168,10 +169,11 @@ def test_validation_counts_the_pages_found(cache: PageCache, monkeypatch: pytest
     photos = torch.cat([clean[:18], -clean[18:]])
     batches = Batches(cache, RECIPE, split="val", seed=0)
     batches.rows = np.arange(24)
-    nothing = torch.zeros(24)
+    nothing = torch.zeros(24, 1, 320, 224)
     batches.pairs = lambda rows: (nothing, nothing, nothing)  # type: ignore[method-assign,assignment,unused-ignore]
     monkeypatch.setattr(encoder_training, "Batches", lambda *_, **__: batches)
-    found = validate(Told(clean, photos), cache, RECIPE, pages=24)  # type: ignore[arg-type,unused-ignore]
+    held_out = HeldOut(cache, pages=24)
+    found = validate(Told(clean, photos), held_out, bfloat16=False)  # type: ignore[arg-type,unused-ignore]
     assert found == {"top1": 0.75, "top20": 0.75, "fused_top1": 0.75, "fused_top20": 0.75}
 
 
@@ -255,7 +257,9 @@ def test_training_photos_lack_what_the_recipe_goes_without(cache: PageCache) -> 
     assert alike(photo) > alike(harder) + 0.2
 
 
-def test_validation_photos_have_every_part(cache: PageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_photos_have_every_part(
+    cache: PageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipes: list[EncoderRecipe] = []
     batches = encoder_training.Batches
 
@@ -264,9 +268,29 @@ def test_validation_photos_have_every_part(cache: PageCache, monkeypatch: pytest
         return batches(cache, recipe, **rest)
 
     monkeypatch.setattr(encoder_training, "Batches", remembered)
-    model = PageEncoder()
-    validate(model, cache, replace(RECIPE, without=("jpeg", "frame")), pages=2)
-    assert [recipe.without for recipe in recipes] == [()]
+    recipe = replace(RECIPE, steps=1, without=("jpeg", "frame"))
+    train(cache, recipe, tmp_path)
+    assert {recipe.without for recipe in recipes} == {(), ("jpeg", "frame")}
+
+
+def test_held_out_pages_are_of_all_caches_and_simulated_once(
+    cache: PageCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.concatenate(cache.books("val"))
+    held_out = HeldOut(cache, pages=2)
+    drawn: list[list[int]] = []
+    pairs = Batches.pairs
+
+    def counted(self: Batches, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        drawn.append(rows.tolist())
+        return pairs(self, rows)
+
+    monkeypatch.setattr(Batches, "pairs", counted)
+    first, second = list(held_out), list(held_out)
+    assert drawn == [[rows[0], rows[-1]]]  # the last cache's books are behind all others
+    assert all(a is not b and torch.equal(a, b) for a, b in zip(first[0], second[0], strict=True))
+    assert first[0][1].shape == (2, 1, 320, 224)
+    assert 0 <= first[0][1].min() < 128 < first[0][1].max() <= 255
 
 
 def test_everything_is_drawn_on_the_device_that_is_named(cache: PageCache) -> None:

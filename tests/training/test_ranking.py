@@ -88,7 +88,11 @@ def test_pages_are_encoded_in_their_order(cache: PageCache) -> None:
 
 def test_photos_are_the_same_for_a_seed(cache: PageCache) -> None:
     rows = np.array([36, 37, 36])
-    one, same, other = (ranking.encode_photos(Means(), cache, rows, seed=seed) for seed in (5, 5, 6))
+    (one, same), (other,) = (
+        ranking.encode_photos([Means()] * count, cache, rows, seed=seed) for count, seed in ((2, 5), (1, 6))
+    )
+    (again,) = ranking.encode_photos([Means()], cache, rows, seed=5)
+    np.testing.assert_array_equal(one.codes.vectors, again.codes.vectors)
     np.testing.assert_array_equal(one.codes.vectors, same.codes.vectors)
     np.testing.assert_array_equal(one.seen, same.seen)
     assert one.seen.shape == (3, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from whichpage.errors import TrainingError
 from whichpage.training import runs
 
 
@@ -19,6 +21,7 @@ class Recipe:
     steps: int = 60
     learning_rate: float = 0.1
     weight_decay: float = 0.0
+    seed: int = 1
 
 
 def begin(out: Path, recipe: Recipe, validated: list[int]) -> tuple[nn.Module, runs.Run]:
@@ -84,6 +87,39 @@ def test_a_run_that_is_done_has_no_steps_left(tmp_path: Path) -> None:
     learn(model, run, until=60)
     _, again = begin(tmp_path, Recipe(), [])
     assert (again.done, list(again.steps())) == (60, [])
+
+
+def test_a_run_of_another_recipe_is_not_gone_on_with(tmp_path: Path) -> None:
+    model, run = begin(tmp_path, Recipe(), [])
+    learn(model, run, until=30)
+    before = (tmp_path / "recipe.json").read_bytes()
+    with pytest.raises(TrainingError, match="another recipe"):
+        begin(tmp_path, Recipe(learning_rate=0.2), [])
+    assert (tmp_path / "recipe.json").read_bytes() == before
+    _, longer = begin(tmp_path, Recipe(steps=90), [])
+    assert longer.done == 20
+
+
+def test_command_line_makes_the_recipe_and_an_error_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def train(pages: Sequence[Path], recipe: Recipe, out: Path, start: Path | None) -> None:
+        asked.append((*pages, recipe, out, start))
+        if start:
+            raise TrainingError("no such weights.")
+
+    words = ["x", "--pages", "a", "--pages", "b", "--out", str(tmp_path), "--steps", "7", "--seed", "5"]
+    monkeypatch.setattr("sys.argv", words)
+    runs.command("Trains.", Recipe, train)
+    assert asked == [(Path("a"), Path("b"), Recipe(steps=7, seed=5), tmp_path, None)]
+    monkeypatch.setattr("sys.argv", [*words, "--start", "w.pt", "--learning-rate", "0.5"])
+    with pytest.raises(SystemExit) as ended:
+        runs.command("Trains.", Recipe, train)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "x: no such weights.\n"
+    assert asked[1] == (Path("a"), Path("b"), Recipe(7, 0.5, 0.0, 5), tmp_path, Path("w.pt"))
 
 
 @pytest.mark.parametrize("has", [True, False])

@@ -21,9 +21,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is loaded,
 
 import torch
 
+from whichpage.errors import TrainingError
 from whichpage.training import runs
 from whichpage.training.curves import read_log
-from whichpage.training.encoder_training import AROUND, EncoderRecipe, train
+from whichpage.training.encoder_training import AROUND, EncoderRecipe, HeldOut, train
 from whichpage.training.pages import PageCache
 from whichpage.training.parts import PARTS
 
@@ -40,10 +41,18 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def ablate(name: str, cache: PageCache, out: Path, *, recipe: EncoderRecipe) -> dict[str, float]:
-    """Trains one of `ABLATIONS`; returns what the last validation said, of one view and of all fused."""
+def ablate(
+    name: str, cache: PageCache, out: Path, *, recipe: EncoderRecipe, held_out: HeldOut
+) -> dict[str, float]:
+    """Trains one of `ABLATIONS`; returns what the last validation said, of one view and of all fused.
+
+    Raises:
+        TrainingError: there is a run of another recipe in its folder.
+    """
     folder = out / name
-    train(cache, replace(recipe, **ABLATIONS[name]), folder)
+    changed = replace(recipe, **ABLATIONS[name])
+    runs.require_same(changed, folder, but=())  # nor is a longer run what was asked for
+    train(cache, changed, folder, held_out=held_out, validate_every=recipe.steps)
     columns = read_log(folder / "log.csv")
     return {column: columns[column][-1][1] for column in ("top1", "top20", "fused_top1", "fused_top20")}
 
@@ -76,10 +85,15 @@ def main() -> None:
     runs.keep_freed_memory()
     cache = PageCache.open(*arguments.pages)
     recipe = EncoderRecipe(steps=arguments.steps, batch=arguments.batch)
+    held_out = HeldOut(cache, device=runs.device())
     print("| encoder | top-1 | top-20 | all views, top-1 | all views, top-20 |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in arguments.names or ABLATIONS:
-        print(line(name, ablate(name, cache, arguments.out, recipe=recipe)), flush=True)
+        try:
+            found = ablate(name, cache, arguments.out, recipe=recipe, held_out=held_out)
+        except TrainingError as error:
+            parser.exit(2, f"{parser.prog}: {error}\n")
+        print(line(name, found), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -55,12 +56,13 @@ def collect(photos: Path, library: Library, *, local: bool) -> list[Sample]:
     """
     finder = library.finder()
     # Never content, so that it tries all that there is to try for every photo.
-    patient = finder.variant(options=FindOptions(doubtless=2.0, certain=2.0, sure=2.0, accepted=2.0))
+    never = FindOptions(doubtless=2.0, certain=2.0, sure=2.0, accepted=2.0, exhaustive=True)
+    patient = finder.variant(options=never)
     samples = []
     # By all names: a copy of a book is kept under the first of them.
     files = list(library.catalog.known())
     searched = set(library.catalog.codes()[0].tolist())  # all pages but blank ones
-    for row in csv.DictReader((photos / "truth.csv").open()):
+    for row in _truth(photos):
         photo = decode(photos / row["photo"])
         aligned = patient.align_by_features(photo) if local else patient.align(photo)
         places = dict(
@@ -82,10 +84,20 @@ def collect(photos: Path, library: Library, *, local: bool) -> list[Sample]:
             if right or one.page_id not in unclear:
                 page = places[one.page_id]
                 name = f"{page.source.name}:{page.number}"
-                of = f"{photos.name}/{row['photo']}"
+                of = _name(photos, row)
                 measured = verify.measures(one.alignment)
                 samples.append(Sample(of, name, measured, one.lines, one.features, right))
     return samples
+
+
+def _truth(photos: Path) -> list[dict[str, str]]:
+    with (photos / "truth.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _name(photos: Path, row: Mapping[str, str]) -> str:
+    """What a photo's samples call it."""
+    return f"{photos.name}/{row['photo']}"
 
 
 def _like(shown: Sequence[int], near: set[int], read: set[int], library: Library) -> set[int]:
@@ -236,23 +248,25 @@ def _counted(
     return fit(np.stack([logit, np.log1p(count)], 1)[some], right[some], ridge=0.1)
 
 
-def report(samples: list[Sample], confidence: NDArray[np.float64]) -> str:
-    """Reliability in bins of confidence, and present and absent photos accepted by threshold."""
+def report(samples: list[Sample], confidence: NDArray[np.float64], photos: Sequence[str]) -> str:
+    """Reliability in bins of confidence, and present and absent photos accepted by threshold.
+
+    photos: the names of all, those over which no page was laid among them.
+    """
     right = np.array([sample.right for sample in samples])
     lines = ["confidence   alignments   mean confidence   share right"]
     lines += [
         f"{one.low:5.3f}-{one.high:5.3f} {one.count:12d} {one.mean:17.4f} {one.right / one.count:13.4f}"
         for one in reliability.bins(confidence, right)
     ]
-    names = sorted({sample.photo for sample in samples})
     best: dict[tuple[str, bool], float] = {}
     for sample, sure in zip(samples, confidence, strict=True):
         key = (sample.photo, sample.right)
         best[key] = max(best.get(key, 0.0), float(sure))
     lines.append("threshold   present accepted   absent accepted")
     for threshold in (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999):
-        present = np.mean([best.get((name, True), 0) >= threshold for name in names])
-        absent = np.mean([best.get((name, False), 0) >= threshold for name in names])
+        present = np.mean([best.get((name, True), 0) >= threshold for name in photos])
+        absent = np.mean([best.get((name, False), 0) >= threshold for name in photos])
         lines.append(f"{threshold:9.3f} {present:18.4f} {absent:17.4f}")
     return "\n".join(lines)
 
@@ -308,12 +322,13 @@ def main() -> None:
         return learned_from(taught)(seen[asked])
 
     confidence = reliability.held_out([sample.photo for sample in samples], answer)
-    for name in sorted(set(of)) if len(set(of)) > 1 else []:
+    names = {photos.name: [_name(photos, row) for row in _truth(photos)] for photos in arguments.sets[::2]}
+    for name in names if len(names) > 1 else []:
         print(f"{name}:")
         chosen = np.flatnonzero(of == name)
-        print(report([samples[k] for k in chosen], confidence[chosen]))
+        print(report([samples[k] for k in chosen], confidence[chosen], names[name]))
     print("all:")
-    print(report(samples, confidence))
+    print(report(samples, confidence, list(chain.from_iterable(names.values()))))
     if arguments.diagram:
         reliability.draw(reliability.bins(confidence, right), arguments.diagram)
 

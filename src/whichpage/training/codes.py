@@ -135,7 +135,7 @@ def main() -> None:
         encoder, cache, library=arguments.library, size=sizes[-1], first=sizes[0], seed=arguments.seed
     )
     shown = held_out[: arguments.photos]
-    queries = ranking.encode_photos(encoder, cache, shown, seed=arguments.seed)
+    (queries,) = ranking.encode_photos([encoder], cache, shown, seed=arguments.seed)
     logger.info("%d photos of %d validation pages", len(shown), len(held_out))
     for line in table(queries, gallery, sizes):
         print(line)

@@ -1,7 +1,7 @@
 """Trains the page encoder: clean page and simulated photo of it must get the same code.
 
 usage: python -m whichpage.training.encoder_training --pages DIR [--pages DIR] --out runs/encoder --steps 1500
-           [--start FILE.onnx] [--learning-rate 6e-4]
+           [--start FILE.onnx] [--learning-rate 6e-4] [--seed 5]
 
 DIR is made by `whichpage.training.pages`. A killed run goes on from its last checkpoint. A new one begins
 with the weights in FILE.onnx, if it is given, else with random ones.
@@ -9,8 +9,9 @@ with the weights in FILE.onnx, if it is given, else with random ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ RECTIFIED = SimulatorOptions(noise=0.025, motion=0.2, defocus=0.8, jpeg=0.15, cl
 # What befalls a pair outside the simulator proper: the page finder's error, the photo's frame, the scanner.
 AROUND = ("rectification", "frame", "scan")
 _CPU = torch.device("cpu")
+VALIDATED = 2000  # pages
 
 
 @dataclass(frozen=True)
@@ -242,36 +244,52 @@ def step_loss(
     return total, hits.float().mean().item()
 
 
+class HeldOut:
+    """Validation pages of all books and a simulated photo of each, which are made when they are first needed.
+
+    They are the same for every recipe: what training goes without, they have.
+    """
+
+    def __init__(self, cache: PageCache, *, pages: int = VALIDATED, device: torch.device = _CPU) -> None:
+        """pages: at most so many, evenly spread over the books; they take 140 KB each."""
+        self._batches = Batches(cache, EncoderRecipe(), split="val", seed=99, device=device)
+        rows = self._batches.rows
+        self._rows = rows[np.unique(np.linspace(0, len(rows) - 1, pages).round().astype(int))]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pages and photos, (64, 1, 320, 224) float at most, grey levels 0..255, on the CPU."""
+        return ((clean.float(), photo.float()) for clean, photo in self._simulated)
+
+    @cached_property
+    def _simulated(self) -> list[tuple[Tensor, Tensor]]:
+        parts = (self._rows[start : start + 64] for start in range(0, len(self), 64))
+        pairs = (self._batches.pairs(rows)[:2] for rows in parts)
+        # In whole levels, as a photo and a rendered page have them.
+        return [(clean.round().byte().cpu(), photo.round().byte().cpu()) for clean, photo in pairs]
+
+
 @torch.no_grad()
 def validate(
-    model: PageEncoder,
-    cache: PageCache,
-    recipe: EncoderRecipe,
-    *,
-    pages: int,
-    device: torch.device = _CPU,
+    model: PageEncoder, held_out: HeldOut, *, bfloat16: bool, device: torch.device = _CPU
 ) -> dict[str, float]:
-    """Top-1 and top-20 of sign codes among `pages` validation pages, simulated photos as queries.
-
-    The photos are the same for every recipe: what training goes without, they have.
-    """
+    """Top-1 and top-20 of sign codes among held-out pages, simulated photos of them as queries."""
     model.eval()
-    batches = Batches(cache, replace(recipe, without=()), split="val", seed=99, device=device)
-    rows = batches.rows[:: max(1, len(batches.rows) // pages)][:pages]
     clean, photo = [], []
-    for start in range(0, len(rows), 64):
-        a, b, _ = batches.pairs(rows[start : start + 64])
-        with runs.half_precision(device, wanted=recipe.bfloat16):
-            clean.append(model(a).float().cpu())
-            photo.append(model(b).float().cpu())
+    for pages, photos in held_out:
+        with runs.half_precision(device, wanted=bfloat16):
+            clean.append(model(pages.to(device)).float().cpu())
+            photo.append(model(photos.to(device)).float().cpu())
     model.train()
     gallery, query = torch.cat(clean), torch.cat(photo)
     scores = query[:, 0].sign() @ gallery[:, 0].sign().T
     fused = torch.einsum("qvd,gvd->qg", torch.tanh(query), gallery.sign())
-    truth = torch.arange(len(rows)).view(-1, 1)
+    truth = torch.arange(len(held_out)).view(-1, 1)
 
     def recall(similarity: Tensor, k: int) -> float:
-        return (similarity.topk(min(k, len(rows)), 1).indices == truth).any(1).float().mean().item()
+        return (similarity.topk(min(k, len(held_out)), 1).indices == truth).any(1).float().mean().item()
 
     return {
         "top1": recall(scores, 1),
@@ -287,6 +305,7 @@ def train(
     out: Path,
     *,
     start: Mapping[str, Tensor] | None = None,
+    held_out: HeldOut | None = None,
     checkpoint_every: int = 50,
     validate_every: int = 250,
     progress: Callable[[int], None] | None = None,
@@ -298,11 +317,13 @@ def train(
         recipe: what decides the run.
         out: the run's folder.
         start: weights that a new run begins with; None for random ones.
+        held_out: what validations are made on, for several runs to share; None for the cache's own.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations, a multiple of 25.
         progress: is told each step that is done, the ones done before a kill at once.
     """
     device = runs.device()
+    held = held_out or HeldOut(cache, device=device)
     torch.manual_seed(recipe.seed)
     model = PageEncoder(bits=recipe.bits, layout=recipe.layout)
     if start is not None:
@@ -313,7 +334,7 @@ def train(
         recipe,
         out,
         columns=_LOGGED,
-        validate=lambda: validate(model, cache, recipe, pages=2000, device=device),
+        validate=lambda: validate(model, held, bfloat16=recipe.bfloat16, device=device),
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
     )
@@ -334,10 +355,10 @@ def train(
 
 
 def main() -> None:
-    named = runs.prepare(__doc__, steps=EncoderRecipe.steps, learning_rate=EncoderRecipe.learning_rate)
-    start = weights.read(named.start) if named.start else None
-    recipe = EncoderRecipe(steps=named.steps, learning_rate=named.learning_rate)
-    train(PageCache.open(*named.pages), recipe, named.out, start=start)
+    def begin(pages: Sequence[Path], recipe: EncoderRecipe, out: Path, start: Path | None) -> None:
+        train(PageCache.open(*pages), recipe, out, start=weights.read(start) if start else None)
+
+    runs.command(__doc__, EncoderRecipe, begin)
 
 
 if __name__ == "__main__":

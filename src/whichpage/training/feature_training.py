@@ -10,7 +10,7 @@ with the weights of another run's checkpoint, as far as they fit, if it is given
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -334,10 +334,11 @@ def _fitting(weights: Mapping[str, Tensor], model: FeatureNetwork) -> dict[str, 
 
 
 def main() -> None:
-    named = runs.prepare(__doc__, steps=FeatureRecipe.steps, learning_rate=FeatureRecipe.learning_rate)
-    recipe = FeatureRecipe(steps=named.steps, learning_rate=named.learning_rate)
-    start = torch.load(named.start, weights_only=True)["model"] if named.start else None
-    train(PageCache.open(*named.pages), recipe, named.out, start=start)
+    def begin(pages: Sequence[Path], recipe: FeatureRecipe, out: Path, start: Path | None) -> None:
+        weights = torch.load(start, weights_only=True)["model"] if start else None
+        train(PageCache.open(*pages), recipe, out, start=weights)
+
+    runs.command(__doc__, FeatureRecipe, begin)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ usage: python -m whichpage.training.finder_training --pages DIR [--pages DIR] --
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,10 @@ class Truths:
     outline: Tensor
     second: Tensor
 
+    def on(self, device: torch.device) -> Truths:
+        """The same on a device."""
+        return Truths(*(getattr(self, one.name).to(device) for one in fields(self)))
+
 
 def beyond_frame(images: Tensor, second: Tensor, *, generator: Generator) -> tuple[Tensor, Tensor]:
     """Blackens what lies beyond the photo's frame in some second looks.
@@ -231,7 +236,7 @@ def finder_loss(found: tuple[Tensor, Tensor, Tensor], truth: Truths) -> tuple[Te
     owner, corners = truth.owner, truth.corners
     on_paper = (owner > 0).float()
     score = F.binary_cross_entropy_with_logits(logits, on_paper)
-    total, error = score, torch.zeros(())
+    total, error = score, torch.zeros((), device=logits.device)
     for which in (0, 1):
         cells = (owner == which + 1).float()
         weight = cells.sum((1, 2))
@@ -258,10 +263,12 @@ def train(
     cache: PageCache, recipe: FinderRecipe, out: Path, *, start: Path | None = None
 ) -> PageFinderNetwork:
     """Runs or resumes a training, a new one from the weights of `start`; logs and checkpoints go to `out`."""
+    device = runs.device()
     torch.manual_seed(recipe.seed)
-    model = PageFinderNetwork().to(memory_format=torch.channels_last)
+    model = PageFinderNetwork()
     if start is not None and not (out / runs.CHECKPOINT).exists():
         model.load_state_dict(torch.load(start, weights_only=True)["model"], strict=False)
+    model = model.to(device, memory_format=torch.channels_last)
     held_out = PhotoPool(cache, FinderRecipe(pool=256), split="val", seed=99)
     for _ in range(8):
         held_out.renew(32)
@@ -270,7 +277,7 @@ def train(
         recipe,
         out,
         columns=_LOGGED,
-        validate=lambda: _validate(model, held_out),
+        validate=lambda: _validate(model, held_out, device),
         validate_every=100,
     )
     pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + run.done)
@@ -279,7 +286,8 @@ def train(
     for _ in run.steps():
         pool.renew(recipe.fresh)
         truth = pool.draw(recipe.batch)
-        with runs.half_precision(torch.device("cpu")):
+        truth = truth.on(device)
+        with runs.half_precision(device):
             logits, votes, outline = model(truth.photos.contiguous(memory_format=torch.channels_last))
         loss, _, _ = finder_loss((logits.float(), votes.float(), outline.float()), truth)
         run.learn(loss)
@@ -287,9 +295,9 @@ def train(
 
 
 @torch.no_grad()
-def _validate(model: PageFinderNetwork, pool: PhotoPool) -> dict[str, float]:
+def _validate(model: PageFinderNetwork, pool: PhotoPool, device: torch.device) -> dict[str, float]:
     model.eval()
-    truth = Truths(pool.photos.float(), pool.owner, pool.corners, pool.outline, pool.second)
+    truth = Truths(pool.photos.float(), pool.owner, pool.corners, pool.outline, pool.second).on(device)
     loss, error, wrong = finder_loss(model(truth.photos), truth)
     model.train()
     return {
@@ -300,9 +308,10 @@ def _validate(model: PageFinderNetwork, pool: PhotoPool) -> dict[str, float]:
 
 
 def main() -> None:
-    named = runs.prepare(__doc__, steps=FinderRecipe.steps, learning_rate=FinderRecipe.learning_rate)
-    recipe = FinderRecipe(steps=named.steps, learning_rate=named.learning_rate)
-    train(PageCache.open(*named.pages), recipe, named.out, start=named.start)
+    def begin(pages: Sequence[Path], recipe: FinderRecipe, out: Path, start: Path | None) -> None:
+        train(PageCache.open(*pages), recipe, out, start=start)
+
+    runs.command(__doc__, FinderRecipe, begin)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ from pathlib import Path
 import torch
 
 from whichpage.encoder import SHIPPED_ENCODER, Encoder
-from whichpage.errors import TrainingError
-from whichpage.training import curves, encoder_training, shelf, verdict, weights
+from whichpage.training import curves, encoder_training, runs, shelf, verdict, weights
 from whichpage.training.encoder_training import EncoderRecipe
 from whichpage.training.export import export
 from whichpage.training.pages import PageCache
@@ -69,7 +68,7 @@ def pages(run: OwnBooks) -> PageCache:
     Raises:
         TrainingError: too few books, or the folder holds another run.
     """
-    _require_same(run)
+    runs.require_same(run.recipe, run.out)  # before pages are rendered, which takes a while
     return shelf.open_or_build(
         run.books, run.out / "pages", pages_a_book=run.pages_a_book, workers=run.workers
     )
@@ -106,14 +105,3 @@ def judge(run: OwnBooks, cache: PageCache, model: Path) -> Verdict:
         json.dumps({"verdict": found.kind, **asdict(found)}, indent=1) + "\n", encoding="utf-8"
     )
     return found
-
-
-def _require_same(run: OwnBooks) -> None:
-    """A run goes on only as it began; the number of steps alone may change."""
-    before = run.out / "recipe.json"
-    if not before.exists():
-        return
-    kept = json.loads(before.read_text(encoding="utf-8"))
-    wanted = json.loads(json.dumps(asdict(run.recipe)))
-    if {**kept, "steps": 0} != {**wanted, "steps": 0}:
-        raise TrainingError(f"{run.out} holds a training of another recipe; name another folder.")

@@ -85,7 +85,8 @@ def build(books: Path, out: Path, *, leave_out: frozenset[str] = frozenset(), wo
     cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, shape)
     index: list[tuple[str, str, int]] = []
     with get_context("spawn").Pool(workers) as pool:
-        for path, pages in pool.imap_unordered(_render, jobs, chunksize=2):
+        # In order, so that the same seed draws the same batches from a cache that is made anew.
+        for path, pages in pool.imap(_render, jobs, chunksize=2):
             name = path.relative_to(books).as_posix()
             for number, image in pages:
                 cache[len(index)] = image
@@ -147,7 +148,7 @@ def _jobs(books: Path, leave_out: frozenset[str]) -> Iterator[tuple[Path, list[i
             logger.warning("%s: %s", path, error)
             continue
         # A run of pages, so that near neighbours are in it.
-        start = random.Random(path.name).randrange(max(1, count - PAGES_A_BOOK))
+        start = random.Random(path.name).randrange(max(1, count - PAGES_A_BOOK + 1))
         yield path, list(range(start, min(count, start + PAGES_A_BOOK)))
 
 

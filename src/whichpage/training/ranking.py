@@ -43,13 +43,20 @@ def encode_pages(encoder: Encodes, cache: PageCache, rows: NDArray[np.int64]) ->
     return joined(parts)
 
 
-def encode_photos(encoder: Encodes, cache: PageCache, rows: NDArray[np.int64], *, seed: int) -> Queries:
-    """Photos of the pages in `rows`, rectified with an error, some cut by the frame; the same for a seed."""
-    codes, shares = [], []
+def encode_photos(
+    encoders: Sequence[Encodes], cache: PageCache, rows: NDArray[np.int64], *, seed: int
+) -> list[Queries]:
+    """Photos of the pages in `rows`, rectified with an error, some cut by the frame, to each of the encoders.
+
+    They are the same for a seed.
+    """
+    codes: list[list[PageCodes]] = [[] for _ in encoders]
+    shares = []
     for photos, seen in _photos(cache, rows, seed=seed):
-        codes.append(encoder.encode(photos))
         shares.append(seen)
-    return Queries(joined(codes), np.concatenate(shares))
+        for encoder, parts in zip(encoders, codes, strict=True):
+            parts.append(encoder.encode(photos))
+    return [Queries(joined(parts), np.concatenate(shares)) for parts in codes]
 
 
 def _photos(

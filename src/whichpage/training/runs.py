@@ -11,17 +11,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
+from whichpage.errors import TrainingError, WhichpageError
+
 logger = logging.getLogger(__name__)
 
 # In a run's folder.
 CHECKPOINT = "checkpoint.pt"
+RECIPE = "recipe.json"
 _LOG_EVERY = 25
 
 
@@ -44,10 +47,34 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, -1)
 
 
-class Recipe(Protocol):
-    """What a run needs to know of its recipe, a frozen dataclass that is saved beside its result."""
+class SavedRecipe(Protocol):
+    """A frozen dataclass that is saved beside a run's result."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+def require_same(recipe: SavedRecipe, out: Path, *, but: Sequence[str] = ("steps",)) -> None:
+    """A run goes on only as it began: its checkpoint and its log are of one recipe.
+
+    Args:
+        recipe: of the run that is to be begun or gone on with.
+        out: the run's folder.
+        but: what may change, since it says no more than how long the run is.
+
+    Raises:
+        TrainingError: the folder holds a run of another recipe.
+    """
+    before = out / RECIPE
+    if not before.exists():
+        return
+    kept = json.loads(before.read_text(encoding="utf-8"))
+    wanted = json.loads(json.dumps(asdict(recipe)))
+    if any(kept.get(name) != wanted.get(name) for name in {*kept, *wanted}.difference(but)):
+        raise TrainingError(f"{out} holds a training of another recipe; name another folder.")
+
+
+class Recipe(SavedRecipe, Protocol):
+    """What a run needs to know of its recipe."""
 
     @property
     def steps(self) -> int:
@@ -62,6 +89,11 @@ class Recipe(Protocol):
     @property
     def weight_decay(self) -> float:
         """As AdamW has it."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of all that is drawn by chance."""
         ...
 
 
@@ -107,9 +139,13 @@ class Run:
             validate: figures of a validation.
             validate_every: steps between two of them, a multiple of 25; there is always one at the end.
             checkpoint_every: steps between checkpoints.
+
+        Raises:
+            TrainingError: the folder holds a run of another recipe; of other steps it may be.
         """
+        require_same(recipe, out)
         out.mkdir(parents=True, exist_ok=True)
-        (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
+        (out / RECIPE).write_text(json.dumps(asdict(recipe), indent=1), encoding="utf-8")
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
@@ -173,26 +209,42 @@ def _has_bfloat16(device: torch.device) -> bool:
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def prepare(description: str | None, *, steps: int, learning_rate: float) -> argparse.Namespace:
-    """Sets up the process for training, logging, threads and memory, as its command line says.
+R = TypeVar("R", bound=Recipe)
 
-    Returns:
-        What else is named there: `pages`, `out`, `steps`, `start`, `learning_rate`.
+
+def command(
+    description: str | None,
+    recipe: Callable[..., R],
+    train: Callable[[Sequence[Path], R, Path, Path | None], object],
+) -> None:
+    """Runs or resumes a training as the command line says; if it can't, exits with 2 and a sentence.
+
+    Args:
+        description: of the program.
+        recipe: makes one from `steps`, `learning_rate` and `seed`; its own are what is not said.
+        train: is given the folders of pages, the recipe, the run's folder, and the file whose weights a new
+            run begins with, if there is one.
     """
+    usual = recipe()
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pages", type=Path, action="append", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--steps", type=int, default=usual.steps)
     parser.add_argument("--start", type=Path, help="whose weights a new run begins with")
-    parser.add_argument("--learning-rate", type=float, default=learning_rate)
+    parser.add_argument("--learning-rate", type=float, default=usual.learning_rate)
+    parser.add_argument("--seed", type=int, default=usual.seed, help="of all that is drawn by chance")
     parser.add_argument("--threads", type=int, default=2)
     named = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(named.threads)
     keep_freed_memory()
-    return named
+    asked = recipe(steps=named.steps, learning_rate=named.learning_rate, seed=named.seed)
+    try:
+        train(named.pages, asked, named.out, named.start)
+    except WhichpageError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
 
 
 def keep(model: nn.Module, optimiser: Optimizer, step: int, checkpoint: Path) -> None:

@@ -23,7 +23,8 @@ class Verdict:
     """Two encoders on the same photos of held-out books.
 
     before, after: the shares of photos whose page is first, and among the first 20, of each encoder.
-    chance: the probability of a difference at least this large if both were equally good.
+    chance: the probability that so many pages, or more, are found more often by one of them than by the
+        other, if both were equally good.
     """
 
     photos: int
@@ -58,17 +59,32 @@ def compare(before: Encodes, after: Encodes, cache: PageCache, *, seed: int = 99
     rows = np.concatenate(books)
     count = min(PHOTOS, PHOTOS_A_PAGE * len(rows))
     shown = np.resize(np.random.default_rng(seed).permutation(len(rows)), count)
+    encoders = (before, after)
+    asked = ranking.encode_photos(encoders, cache, rows[shown], seed=seed)
     firsts: list[NDArray[np.bool_]] = []
     shares: list[tuple[float, float]] = []
-    for encoder in (before, after):
+    for encoder, queries in zip(encoders, asked, strict=True):
         pages = ranking.encode_pages(encoder, cache, rows)
-        queries = ranking.encode_photos(encoder, cache, rows[shown], seed=seed)
         places = ranking.ranks(ranking.all_views(queries, pages), shown)
         firsts.append(places < 1)
         shares.append((float(np.mean(places < 1)), float(np.mean(places < 20))))
-    gained, lost = int((firsts[1] & ~firsts[0]).sum()), int((firsts[0] & ~firsts[1]).sum())
-    chance = sign_test(gained, lost)
-    return Verdict(len(shown), len(books), len(rows), shares[0], shares[1], chance)
+    gained, lost = pages_that_differ(firsts[0], firsts[1], shown)
+    return Verdict(len(shown), len(books), len(rows), shares[0], shares[1], sign_test(gained, lost))
+
+
+def pages_that_differ(
+    before: NDArray[np.bool_], after: NDArray[np.bool_], shown: NDArray[np.int64]
+) -> tuple[int, int]:
+    """How many pages are found more often by the second encoder, and how many by the first.
+
+    Photos of one page succeed and fail together: counted one by one they would make chance look like more.
+
+    Args:
+        before, after: (N,) which photos have their page first.
+        shown: (N,) the page of each.
+    """
+    balance = np.bincount(shown, after.astype(np.int64) - before.astype(np.int64))
+    return int((balance > 0).sum()), int((balance < 0).sum())
 
 
 def sign_test(gained: int, lost: int) -> float:

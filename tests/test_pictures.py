@@ -38,6 +38,14 @@ def test_the_outline_is_where_the_quad_is() -> None:
     assert tuple(picture[16 + 800 + 8, left + 500 + 5]) == (100, 100, 100)
 
 
+def test_the_outline_is_where_the_quad_is_in_a_photo_that_is_drawn_narrower() -> None:
+    """Eight times as wide as high: drawn at half of its width."""
+    quad = [[1600.0, 100.0], [4800.0, 100.0], [4800.0, 700.0], [1600.0, 700.0]]
+    picture = np.asarray(draw(decode(photo(800, 6400)), [(match("a.pdf", quad=quad), None)]))
+    assert tuple(picture[16 + 500, 16 + 1000]) == tuple(picture[16 + 500, 16 + 3000]) == GREEN
+    assert tuple(picture[16 + 500, 16 + 2000]) == (100, 100, 100)
+
+
 def test_photo_and_page_stand_side_by_side_at_one_height() -> None:
     quad = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 9.0]]
     page = np.full((500, 250, 3), 200, np.uint8)

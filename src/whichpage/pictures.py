@@ -130,7 +130,7 @@ def draw(photo: Photo, pages: Sequence[tuple[Match, Colour | None]]) -> Image.Im
 def _photo_panel(photo: Photo, matches: Sequence[Match]) -> Image.Image:
     image = _fit(photo.pixels)
     # Corners are in the photo's own pixels, whose centres are whole numbers.
-    scale = HEIGHT / photo.height
+    scale = np.array([image.width / photo.width, image.height / photo.height])
     pen = ImageDraw.Draw(image)
     for i, match in enumerate(matches):
         corners = [(float(x), float(y)) for x, y in (match.quad + 0.5) * scale - 0.5]

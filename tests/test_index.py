@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from concurrent.futures import ThreadPoolExecutor
 
+import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -176,3 +178,13 @@ def test_right_page_among_many_in_spite_of_flipped_bits() -> None:
     for k, row in enumerate(rows):
         one = PageCodes(queries.bits[k : k + 1], queries.vectors[k : k + 1])
         assert index.search(one, weights=EVERY_VIEW, top=1)[0].page_id == row
+
+
+def test_a_search_takes_one_thread_whoever_asks() -> None:
+    """How many faiss may start is said thread by thread."""
+    pages = random_codes(60, seed=1)
+    index = FlatIndex(np.arange(60, dtype=np.int64), pages.bits)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(faiss.omp_set_num_threads, 2).result()
+        other.submit(index.search, like(pages, [3], noise=0.1), weights=EVERY_VIEW, top=5).result()
+        assert other.submit(faiss.omp_get_max_threads).result() == 1

@@ -40,7 +40,6 @@ class FeatureIndex:
         pages: page ids and their features, as `features.pack` makes them.
         vocabulary: (W, 16) uint8, the visual words as packed bits.
         """
-        faiss.omp_set_num_threads(1)
         self._quantiser = faiss.IndexBinaryFlat(FEATURE_BITS)
         self._quantiser.add(vocabulary)
         self._file = faiss.IndexBinaryIVF(self._quantiser, FEATURE_BITS, len(vocabulary))
@@ -127,6 +126,7 @@ class FeatureIndex:
         """(P,) page ids, and (P,) votes: of each feature one for a page, the less the further off it is."""
         if not len(image.points):
             return np.empty(0, np.int64), np.empty(0, np.float64)
+        faiss.omp_set_num_threads(1)  # of this thread, as in `FlatIndex.search`
         distances, page_ids = self._file.search(image.codes[:_VOTERS], _NEAREST)
         weights = np.clip(1 - distances / _FARTHEST, 0, 1) ** 2 * (page_ids >= 0)
         voters, place = np.nonzero(weights)

@@ -38,7 +38,6 @@ class FlatIndex:
 
     def __init__(self, page_ids: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
         """page_ids: (N,) int64; bits: (N, V, 32) uint8, as the encoder packs them."""
-        faiss.omp_set_num_threads(1)
         self._page_ids = page_ids
         self._bits = bits
         self._views = []
@@ -71,6 +70,8 @@ class FlatIndex:
         """
         if not len(self) or not len(queries.bits):
             return []
+        # For whichever thread asks: else faiss starts as many as there are cores, each time, in each of them.
+        faiss.omp_set_num_threads(1)
         best: dict[int, tuple[float, int]] = {}
         for query in range(len(queries.bits)):
             rows = self._nearest(queries.bits[query], weights[query], shortlist)

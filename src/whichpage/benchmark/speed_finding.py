@@ -60,6 +60,7 @@ def bandwidth() -> float:
 
 def search_times(sizes: Sequence[int], *, views: int, rounds: int) -> tuple[list[SearchTime], float]:
     """Times searches among random codes, and the bandwidth (bytes a second) measured between them."""
+    faiss.omp_set_num_threads(1)
     chance = np.random.default_rng(1)
     medians, rates = [], []
     for size in track(sizes, "searches"):
@@ -102,6 +103,7 @@ def photo_times(photos: Sequence[Path], library: Path, *, model: Path | None, ro
         codes = np.ascontiguousarray(opened.catalog.codes()[1][:, 0])
         flat = faiss.IndexBinaryFlat(CODE_BITS)
         flat.add(codes)
+        faiss.omp_set_num_threads(1)  # more take longer for one query
         network = ArticleNetwork(threads=os.cpu_count() or 1)
         ours: list[list[float]] = [[] for _ in photos]
         article: list[list[float]] = [[] for _ in photos]

@@ -250,7 +250,7 @@ def test_files_that_change_places_are_not_indexed_again(
     assert len(catalog.codes()[0]) == 4
 
 
-def test_sweep_drops_what_leads_nowhere(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+def test_sweep_drops_copies_that_are_gone_and_no_book(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
     a, copy = content(tmp_path / "a.pdf", "a"), content(tmp_path / "copy.pdf", "a")
     index(adder, a)
     adder.settle(copy)
@@ -259,11 +259,12 @@ def test_sweep_drops_what_leads_nowhere(tmp_path: Path, catalog: Catalog, adder:
         other.settle(content(tmp_path / "begun.pdf", "b"))
         other.settle(content(tmp_path / "lost.pdf", "c"))
         (tmp_path / "lost.pdf").unlink()
-        adder.sweep()
-        assert [book.path.name for book in catalog.books()] == ["begun.pdf", "copy.pdf", "lost.pdf"]
     adder.sweep()
-    assert [book.path.name for book in catalog.books()] == ["begun.pdf", "copy.pdf"]
-    assert check(catalog).problems == (f"{tmp_path / 'begun.pdf'}: not finished; add it again",)
+    listed = {book.path.name: book.copies for book in catalog.books()}
+    assert listed == {"begun.pdf": (), "copy.pdf": (), "lost.pdf": ()}
+    assert check(catalog).problems == tuple(
+        f"{tmp_path / name}: not finished; add it again" for name in ("begun.pdf", "lost.pdf")
+    )
 
 
 def test_remove_by_path_name_and_title(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -354,6 +355,151 @@ def test_other_model_is_said_and_renewed(tmp_path: Path, catalog: Catalog, adder
     assert catalog.known() == {}
     assert len(catalog.codes()[0]) == 0
     assert new.settle(a) == Work(1, frozenset(), replaces=False)
+
+
+def texts(catalog: Catalog) -> dict[tuple[int, int], list[str]]:
+    """The lines of text on each page, by book and number."""
+    pages = catalog.database.query("SELECT id, book, number FROM page ORDER BY book, number")
+    lines = catalog.printed_lines([id for id, _, _ in pages])
+    return {(row[1], row[2]): [line.text for line in page] for row, page in zip(pages, lines, strict=True)}
+
+
+def test_renewing_goes_on_where_it_was_interrupted(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    books = [content(tmp_path / f"{name}.pdf", name) for name in "abc"]
+    for book in books:
+        index(adder, book)
+    adder.use_models()
+    adder.end()
+    paths = [book.path for book in books]
+    with Adder(catalog, "f" * 16, features=FEATURES) as first:
+        assert first.renew() == paths
+        index(first, books[0])
+        work = first.settle(books[1])
+        assert isinstance(work, Work)
+        first.write(work.book, [row(2)])
+    with Adder(catalog, "f" * 16, features=FEATURES) as second:
+        assert second.renew() == paths[1:]
+        assert second.settle(books[0]) == Known("unchanged", paths[0])
+        assert second.settle(books[1]) == Work(2, frozenset({2}), replaces=False)
+        second.write(2, [row(1)])
+        second.finish(2, books[1])
+        index(second, books[2])
+        second.end_renewal()
+        assert (catalog.info().outdated, check(catalog).problems) == (0, ())
+        assert second.renew() == paths  # that one had come to its end
+    with Adder(catalog, MODEL, features=FEATURES) as other:
+        assert other.renew() == paths  # and of other models, everything is to be done
+
+
+def test_what_was_read_on_a_page_outlives_its_renewal(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    """Where its file holds no text; and a page that has none is not read again."""
+    book = content(tmp_path / "a.pdf", "a", pages=4)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [written(1, "printed"), row(2), row(3), row(4)])
+    adder.finish(work.book, book)
+    two = written(2, "readfor", "seconds")
+    catalog.write_text(work.book, [(2, two.text, two.places), (3, "", b"")])
+    before = texts(catalog)
+    assert list(before.values()) == [["printed"], ["readfor", "seconds"], [], []]
+    with Adder(catalog, "f" * 16, features=FEATURES) as new:
+        new.renew()
+        assert texts(catalog) == before
+        assert isinstance(new.settle(book), Work)
+        new.write(work.book, [written(1, "printedanew"), row(2), row(3), row(4)])
+        new.finish(work.book, book)
+    assert texts(catalog) == before | {(1, 1): ["printedanew"]}
+    assert catalog.pages_with("seconds", most=9) == [2]
+    assert catalog.textless(work.book) == [4]
+    assert check(catalog).problems == ()
+
+
+def test_pages_are_found_until_they_are_renewed_if_their_model_is_the_same(
+    tmp_path: Path, catalog: Catalog, adder: Adder
+) -> None:
+    adder.use_models()
+    a, gone = content(tmp_path / "a.pdf", "a"), content(tmp_path / "gone.pdf", "b")
+    index(adder, a)
+    index(adder, gone)
+    gone.path.unlink()
+    adder.renew()
+    assert catalog.codes()[0].tolist() == [1, 2, 3, 4]
+    work = adder.settle(a)
+    assert isinstance(work, Work)
+    generation = catalog.generation()
+    adder.write(work.book, [row(1)])
+    assert catalog.generation() > generation
+    adder.write(work.book, [row(2)])
+    adder.finish(work.book, a)
+    adder.end_renewal()
+    adder.sweep()
+    assert catalog.codes()[0].tolist() == [1, 2, 3, 4]  # who searches may still ask for them by these ids
+    assert list(catalog.known()) == [a.path]
+    assert catalog.info().outdated == 2
+    assert check(catalog).problems == (
+        f"{gone.path}: the file is gone",
+        f"{gone.path}: not indexed anew yet; add it again",
+    )
+
+    with Adder(catalog, "f" * 16, features=FEATURES) as new:
+        assert set(new.renew()) == {a.path, gone.path}
+        # Codes of two models do not go together, nor do their lengths.
+        work = new.settle(a)
+        assert isinstance(work, Work)
+        new.write(work.book, [PageRow(n, bytes([n] * 32), JPEG) for n in (1, 2)])
+        new.finish(work.book, a)
+        new.sweep()
+        assert (catalog.codes()[0].tolist(), catalog.codes()[1].shape) == ([1, 2], (2, 1, 32))
+        assert check(catalog).damage == ()
+        content(gone.path, "b")
+        work = new.settle(gone)
+        assert work == Work(2, frozenset(), replaces=False)
+        new.write(2, [PageRow(n, bytes([n] * 32), JPEG) for n in (1, 2)])
+        new.finish(2, gone)
+    assert catalog.codes()[0].tolist() == [1, 2, 3, 4]
+    assert check(catalog).problems == ()
+
+
+def test_a_renewal_that_is_regretted_gives_back_the_pages_it_has_not_come_to(
+    tmp_path: Path, catalog: Catalog, adder: Adder
+) -> None:
+    adder.use_models()
+    a, b = content(tmp_path / "a.pdf", "a"), content(tmp_path / "b.pdf", "b")
+    index(adder, a)
+    index(adder, b)
+    with Adder(catalog, "f" * 16, features=FEATURES) as new:
+        new.renew()
+        index(new, a)
+        assert catalog.codes()[0].tolist() == [1, 2]
+    adder.renew()
+    assert catalog.codes()[0].tolist() == [3, 4]
+    assert catalog.info().outdated == 4
+
+
+def test_a_page_that_can_be_read_no_more_stays_as_it_was(
+    tmp_path: Path, catalog: Catalog, adder: Adder
+) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=3)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    adder.write(work.book, [written(1, "one"), written(2, "two"), PageRow(3, trouble="page 3 is damaged")])
+    adder.finish(work.book, book)
+    adder.renew()
+    assert isinstance(adder.settle(book), Work)
+    adder.write(work.book, [row(1), *(PageRow(n, trouble=f"page {n} takes too long") for n in (2, 3))])
+    assert adder.outdated(work.book) == 1
+    assert adder.troubles(work.book) == ["page 3 takes too long"]
+    adder.finish(work.book, book)
+    assert list(texts(catalog).values()) == [["one"], ["two"], []]
+    assert len(catalog.codes()[0]) == 2
+
+    adder.renew()
+    assert isinstance(adder.settle(book), Work)
+    adder.abandon(work.book)
+    (kept,) = catalog.books()
+    assert (kept.state, kept.done) == ("complete", 3)
+    with Adder(catalog, MODEL, features=FEATURES) as other:
+        assert isinstance(other.settle(book), Work)
 
 
 def test_local_features_of_another_model_are_forgotten(tmp_path: Path, catalog: Catalog) -> None:
@@ -474,9 +620,8 @@ def test_local_features_are_renewed_with_their_book(tmp_path: Path, catalog: Cat
         adder.finish(work.book, book)
         ((_, told),) = catalog.all_features()
         assert told == packed(number)
+        assert catalog.database.query("SELECT COUNT(*) FROM feature") == [(1,)]
         adder.renew()
-        assert list(catalog.all_features()) == []
-        assert catalog.database.query("SELECT COUNT(*) FROM feature") == [(0,)]
 
 
 def test_local_features_that_cannot_be_are_damage(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -523,7 +668,7 @@ def test_other_format_is_said(tmp_path: Path, catalog: Catalog) -> None:
     with catalog.database.transaction() as connection:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'format'")
     with pytest.raises(
-        LibraryOutdated, match="has format 99, this whichpage knows 3 at most: open it with a"
+        LibraryOutdated, match="has format 99, this whichpage knows 4 at most: open it with a"
     ):
         Catalog.open(tmp_path / "library")
 
@@ -585,12 +730,13 @@ def test_text_is_replaced_and_renewed_with_its_book(tmp_path: Path, catalog: Cat
     adder.sweep()
     assert catalog.pages_with("another", most=9) == [2]
     adder.renew()
-    assert not catalog.has_text()
+    assert catalog.pages_with("another", most=9) == [2]
     work = adder.settle(book)
     assert isinstance(work, Work)
-    adder.write(work.book, [written(1, "another")])
+    adder.write(work.book, [written(1, "thethird")])
     adder.finish(work.book, book)
-    assert catalog.pages_with("another", most=9) == [3]
+    assert catalog.pages_with("another", most=9) == []
+    assert catalog.pages_with("thethird", most=9) == [2]
     catalog.remove("a")
     assert catalog.database.query("SELECT COUNT(*) FROM text") == [(0,)]
     assert check(catalog).problems == ()
@@ -628,7 +774,7 @@ def test_library_of_format_1_is_brought_up_to_date(tmp_path: Path) -> None:
         thread.join()
     assert len(opened) == 4
     catalog = opened[0]
-    assert catalog.database.query("SELECT value FROM meta WHERE key = 'format'") == [(3,)]
+    assert catalog.database.query("SELECT value FROM meta WHERE key = 'format'") == [(4,)]
     assert (catalog.model(), catalog.generation()) == (MODEL, 3)
     assert catalog.codes()[0].tolist() == [1]
     assert catalog.encoded_thumbnails([1]) == [JPEG]
@@ -647,7 +793,7 @@ def test_library_of_format_1_is_brought_up_to_date(tmp_path: Path) -> None:
     assert catalog.pages_with("whale", most=9) == [2]
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_an_older_format_becomes_what_a_new_library_is(tmp_path: Path, catalog: Catalog, number: int) -> None:
     folder = made_of_format(number, tmp_path)
     assert schema_of(folder) < schema_of(tmp_path / "library")
@@ -655,18 +801,16 @@ def test_an_older_format_becomes_what_a_new_library_is(tmp_path: Path, catalog: 
     assert schema_of(folder) == schema_of(tmp_path / "library")
     Catalog.open(folder).close()  # once more changes nothing
     with Catalog.open(folder) as old:
-        assert old.database.query("SELECT * FROM meta ORDER BY key") == [
-            ("features", None),
-            ("format", 3),
-            ("generation", 3),
-            ("model", MODEL),
-        ]
-    assert catalog.database.query("SELECT * FROM meta ORDER BY key") == [
-        ("features", None),
-        ("format", 3),
-        ("generation", 0),
-        ("model", None),
-    ]
+        noted = dict(old.database.query("SELECT * FROM meta"))
+    new = dict(catalog.database.query("SELECT * FROM meta"))
+    assert new == {
+        "features": None,
+        "format": 4,
+        "generation": 0,
+        "model": None,
+        "renewing": None,
+    }
+    assert noted == new | {"generation": 3, "model": MODEL}
 
 
 def test_library_of_format_2_keeps_its_text_and_gains_local_features(tmp_path: Path) -> None:

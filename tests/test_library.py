@@ -125,6 +125,72 @@ def test_renewing_makes_the_same_library_anew(books: Path, library: Library, tmp
         library.add(books)
 
 
+def test_a_model_that_cannot_be_loaded_renews_nothing(books: Path, library: Library, tmp_path: Path) -> None:
+    library.add(books)
+    before = contents(tmp_path / "library")
+    rubbish = tmp_path / "rubbish.onnx"
+    rubbish.write_bytes(b"no model")
+    broken = Library.open(tmp_path / "library", model=rubbish)
+    with broken, pytest.raises(ModelError, match="is not a model that ONNX Runtime can load"):
+        broken.add(renew=True)
+    assert contents(tmp_path / "library") == before
+    scan = sources.render_colour(books / "a.pdf", 2, long_side=1200)
+    assert library.find(scan).matches[0].page == 2
+    assert library.add(books).unchanged == 2
+
+
+def test_a_model_that_cannot_be_loaded_leaves_an_empty_library_free(books: Path, tmp_path: Path) -> None:
+    rubbish = tmp_path / "rubbish.onnx"
+    rubbish.write_bytes(b"no model")
+    broken = Library.open(tmp_path / "library", model=rubbish, create=True)
+    with broken, pytest.raises(ModelError):
+        broken.add(books)
+    with Library.open(tmp_path / "library", model=TINY_MODEL) as library:
+        assert library.add(books).added == 2
+
+
+def test_an_interrupted_renewal_goes_on(books: Path, library: Library, tmp_path: Path) -> None:
+    library.add(books)
+    before = contents(tmp_path / "library")
+    other = tmp_path / "other.onnx"
+    other.write_bytes(TINY_MODEL.read_bytes() + b"\xca\x3e\x00")
+
+    def stop(progress: AddProgress) -> None:
+        if progress.pages_done:
+            raise KeyboardInterrupt
+
+    with Library.open(tmp_path / "library", model=other) as renewed:
+        with pytest.raises(KeyboardInterrupt):
+            renewed.add(renew=True, workers=1, progress=stop)
+        done = 7 - renewed.info().outdated
+        assert 0 < done < 7
+        assert len(renewed.books()) == 2
+        assert renewed.add(renew=True).pages == 7 - done
+        assert renewed.check().problems == ()
+    assert contents(tmp_path / "library") == before
+
+
+def test_renewing_forgets_no_book_whose_file_is_away(books: Path, library: Library, tmp_path: Path) -> None:
+    library.add(books)
+    catalog = library.catalog
+    catalog.write_text(1, [(number, f"page{number}text", b"\0" * 8) for number in catalog.textless(1)])
+    scan = sources.render_colour(books / "a.pdf", 2, long_side=1200)
+    (books / "a.pdf").rename(tmp_path / "away.pdf")
+    report = library.add(renew=True)
+    assert (report.added, report.failed) == (1, ((books / "a.pdf", "does not exist"),))
+    assert [(book.path.name, book.state) for book in library.books()] == [
+        ("a.pdf", "complete"),
+        ("b.cbz", "complete"),
+    ]
+    assert library.find(scan).matches[0].page == 2  # by the codes that it had
+    (tmp_path / "away.pdf").rename(books / "a.pdf")
+    report = library.add(books)  # and without `renew`
+    assert (report.added, report.unchanged, report.pages) == (1, 1, 5)
+    assert library.find(scan).matches[0].page == 2
+    assert catalog.pages_with("page2text", most=9) == [catalog.page_id(1, 2)]
+    assert library.check().problems == ()
+
+
 def test_pages_have_the_local_features_of_their_thumbnails(books: Path, library: Library) -> None:
     library.add(books, workers=2)
     catalog = library.catalog
@@ -202,7 +268,8 @@ def test_pages_of_an_older_format_gain_local_features_at_the_next_add(
     library.close()
     with sqlite3.connect(tmp_path / "library" / "library.sqlite") as connection:
         connection.execute("DROP TABLE feature")
-        connection.execute("DELETE FROM meta WHERE key IN ('features', 'described')")
+        connection.execute("DROP TABLE stale")
+        connection.execute("DELETE FROM meta WHERE key NOT IN ('format', 'generation', 'model')")
         connection.execute("UPDATE meta SET value = 2 WHERE key = 'format'")
     connection.close()
     with Library.open(tmp_path / "library", model=TINY_MODEL) as old:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from whichpage.catalog import Catalog
-from whichpage.database import TEXT_TABLE, Presence
+from whichpage.catalog import STALE, Catalog, note_text
+from whichpage.database import Presence
 from whichpage.files import Stamp
 
 
@@ -65,7 +65,7 @@ class Busy:
 class Work:
     """A book claimed for indexing.
 
-    done: the page numbers that an interrupted adder has already written.
+    done: the page numbers that an interrupted adder has already written; not those to be indexed anew.
     replaces: whether the file held another content before.
     """
 
@@ -114,7 +114,7 @@ class Adder:
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'features'", (self._features,))
                 connection.execute("DELETE FROM meta WHERE key = 'described'")
                 # An adder with another model may be at work; what it has claimed it can no longer write.
-                connection.execute("UPDATE book SET owner = NULL WHERE NOT complete")
+                connection.execute("UPDATE book SET owner = NULL")
                 _changed(connection)
             if not connection.execute("SELECT EXISTS (SELECT 1 FROM thumbnail)").fetchone()[0]:
                 self._note_all_described(connection)  # whose pages get theirs as they are added
@@ -146,23 +146,33 @@ class Adder:
             _changed(connection)
 
     def renew(self) -> list[Path]:
-        """Forgets all pages, so that they are indexed anew by these models; returns the books' files."""
+        """Has all pages indexed anew by these models, or goes on with that; returns the files still to do.
+
+        Nothing is forgotten: a page stays, and with it the text that was read on it, until its new one is
+        written. While its codes are of another model it is not found.
+        """
+        note = f"{self._model} {self._features}"
         with self._database.transaction() as connection:
-            files = connection.execute("SELECT path FROM file ORDER BY id").fetchall()
+            begun = connection.execute("SELECT value FROM meta WHERE key = 'renewing'").fetchone()
+            if begun != (note,):
+                # One that an earlier renewal has left is still of the model that was noted then.
+                connection.execute(
+                    "INSERT OR IGNORE INTO stale SELECT id, ? FROM page", (self._catalog.model(),)
+                )
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'model'", (self._model,))
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'renewing'", (note,))
+                # An adder with another model may be at work; what it has claimed it can no longer write.
+                connection.execute("UPDATE book SET owner = NULL")
+                _changed(connection)
+            left = f"SELECT id FROM book WHERE NOT complete OR id IN (SELECT book FROM page WHERE {STALE})"
+            files = connection.execute(f"SELECT path FROM file WHERE book IN ({left}) ORDER BY id").fetchall()
             sources = connection.execute("SELECT source FROM book WHERE NOT complete ORDER BY id").fetchall()
-            # Anew, because emptying it row by row takes as long as filling it.
-            connection.execute("DROP TABLE text")
-            connection.execute(TEXT_TABLE)
-            connection.execute("DELETE FROM page")
-            connection.execute(
-                "UPDATE book SET complete = 0, owner = NULL, source = COALESCE("
-                "(SELECT path FROM file WHERE file.book = book.id ORDER BY file.id LIMIT 1), source)"
-            )
-            models = [(self._model, "model"), (self._features, "features")]
-            connection.executemany("UPDATE meta SET value = ? WHERE key = ?", models)
-            self._note_all_described(connection)
-            _changed(connection)
         return [Path(os.fsdecode(path)) for (path,) in dict.fromkeys(files + sources)]
+
+    def end_renewal(self) -> None:
+        """Notes that it has come to all books; those that could not be read wait to be added again."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE meta SET value = NULL WHERE key = 'renewing'")
 
     def settle(self, content: Content) -> Known | Busy | Work:
         """Decides what a file's content means to the library; claims the book when it is to be indexed.
@@ -185,7 +195,8 @@ class Adder:
             if row is None:
                 return Work(_claim(connection, content, self._presence.name), frozenset(), replaces)
             book, complete, owner = row
-            if complete:
+            pages = connection.execute(f"SELECT number, {STALE} FROM page WHERE book = ?", (book,)).fetchall()
+            if complete and not any(stale for _, stale in pages):
                 return _place(connection, book, content, replaces=replaces)
             if owner is not None and self._presence.lives(owner):
                 return Busy()
@@ -193,27 +204,20 @@ class Adder:
                 "UPDATE book SET owner = ?, source = ?, pages = ?, title = ? WHERE id = ?",
                 (self._presence.name, path, content.pages, content.title, book),
             )
-            done = connection.execute("SELECT number FROM page WHERE book = ?", (book,)).fetchall()
-            return Work(book, frozenset(number for (number,) in done), replaces)
+            return Work(book, frozenset(number for number, stale in pages if not stale), replaces)
 
     def write(self, book: int, rows: Sequence[PageRow]) -> bool:
-        """Writes a chunk of a claimed book's pages; False when the book was removed in the meantime."""
+        """Writes a chunk of a claimed book's pages; False when the book was removed in the meantime.
+
+        A page that was there before is written anew. It keeps its text if its file has none, and stays as it
+        was if it could be read then and cannot now.
+        """
         with self._database.transaction() as connection:
             if not self._owns(connection, book):
                 return False
-            for row in rows:
-                blank = row.codes is None and row.trouble is None
-                page = connection.execute(
-                    "INSERT INTO page (book, number, blank, trouble, codes) VALUES (?, ?, ?, ?, ?)",
-                    (book, row.number, blank, row.trouble, row.codes),
-                ).lastrowid
-                if row.codes is not None:
-                    connection.execute("INSERT INTO thumbnail VALUES (?, ?)", (page, row.thumbnail))
-                if row.text:
-                    connection.execute("INSERT INTO text (rowid, lines) VALUES (?, ?)", (page, row.text))
-                    connection.execute("INSERT INTO place VALUES (?, ?)", (page, row.places))
-                if row.features:
-                    connection.execute("INSERT INTO feature VALUES (?, ?)", (page, row.features))
+            renewed = [_write_page(connection, book, row) for row in rows]
+            if any(renewed):
+                _changed(connection)
         return True
 
     def troubles(self, book: int) -> list[str]:
@@ -222,6 +226,12 @@ class Adder:
             "SELECT trouble FROM page WHERE book = ? AND trouble IS NOT NULL ORDER BY number", (book,)
         )
         return [trouble for (trouble,) in rows]
+
+    def outdated(self, book: int) -> int:
+        """How many pages of the book are still to be indexed anew."""
+        rows = self._database.query(f"SELECT COUNT(*) FROM page WHERE book = ? AND {STALE}", (book,))
+        count: int = rows[0][0]
+        return count
 
     def finish(self, book: int, content: Content) -> bool:
         """Makes a book whose pages are all written complete, in place of what its file held before.
@@ -234,18 +244,27 @@ class Adder:
             connection.execute(
                 "UPDATE book SET complete = 1, owner = NULL, added = ? WHERE id = ?", (time.time(), book)
             )
+            # Another version may count fewer pages than the one that indexed them first.
+            connection.execute("DELETE FROM page WHERE book = ? AND number > ?", (book, content.pages))
             _note_file(connection, book, content)
             _changed(connection)
         return True
 
     def abandon(self, book: int) -> None:
-        """Takes back a claimed book that cannot be indexed, with the pages that were written."""
+        """Takes back a claimed book that cannot be indexed, with the pages that were written.
+
+        One that had been indexed before stays, to be indexed anew another time.
+        """
         with self._database.transaction() as connection:
             if self._owns(connection, book):
-                connection.execute("DELETE FROM book WHERE id = ?", (book,))
+                connection.execute("DELETE FROM book WHERE id = ? AND NOT complete", (book,))
+                connection.execute("UPDATE book SET owner = NULL WHERE id = ?", (book,))
 
     def sweep(self) -> None:
-        """Removes replaced contents, and the copies and half-read files that are gone."""
+        """Removes replaced contents, and copies that are gone.
+
+        A book none of whose files is there stays: its disk may be back tomorrow.
+        """
         with self._database.transaction() as connection:
             shared = connection.execute(
                 "SELECT id, book, path FROM file"
@@ -255,12 +274,6 @@ class Adder:
             for file, book, path in shared:
                 if book in there and not _exists(path):
                     connection.execute("DELETE FROM file WHERE id = ?", (file,))
-            unfinished = connection.execute(
-                "SELECT id, source, owner FROM book WHERE NOT complete"
-            ).fetchall()
-            for book, source, owner in unfinished:
-                if not _exists(source) and not (owner and self._presence.lives(owner)):
-                    connection.execute("DELETE FROM book WHERE id = ?", (book,))
             connection.execute("DELETE FROM book WHERE complete AND id NOT IN (SELECT book FROM file)")
         self._database.shrink()
 
@@ -283,6 +296,38 @@ class Adder:
         for book, owner in rows:
             if owner is None or not self._presence.lives(owner):
                 connection.execute("DELETE FROM book WHERE id = ?", (book,))
+
+
+def _write_page(connection: sqlite3.Connection, book: int, row: PageRow) -> bool:
+    """Writes a page, a new one or anew one that was there; whether it was there.
+
+    One that can be found keeps its id, by which those who search may still ask for it.
+    """
+    page, readable = connection.execute(
+        "SELECT id, codes IS NOT NULL FROM page WHERE book = ? AND number = ?", (book, row.number)
+    ).fetchone() or (None, False)
+    there = page is not None
+    if readable and row.trouble is not None:
+        return False
+    if page is not None and row.codes is not None:
+        connection.execute(
+            "UPDATE page SET blank = 0, trouble = NULL, codes = ? WHERE id = ?", (row.codes, page)
+        )
+        connection.execute("DELETE FROM stale WHERE page = ?", (page,))
+    else:
+        connection.execute("DELETE FROM page WHERE id = ?", (page,))  # with all that was known of it
+        page = connection.execute(
+            "INSERT INTO page (book, number, blank, trouble, codes) VALUES (?, ?, ?, ?, ?)",
+            (book, row.number, row.codes is None and row.trouble is None, row.trouble, row.codes),
+        ).lastrowid
+        assert page is not None  # an INSERT has just set it
+    if row.codes is not None:
+        connection.execute("INSERT OR REPLACE INTO thumbnail VALUES (?, ?)", (page, row.thumbnail))
+    if row.features:
+        connection.execute("INSERT OR REPLACE INTO feature VALUES (?, ?)", (page, row.features))
+    if row.text:
+        note_text(connection, page, row.text, row.places)
+    return there
 
 
 def _claim(connection: sqlite3.Connection, content: Content, owner: str) -> int:

@@ -10,6 +10,7 @@ chunk by chunk; they can be found once all are there (the book is complete) and 
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,8 +29,14 @@ from whichpage.types import CODE_BYTES, VIEWS, Grey, Page
 # Bytes of a page's codes: of its first view alone or of all, as the encoder gives them; alike in a library.
 PAGE_CODE_BYTES = (CODE_BYTES, len(VIEWS) * CODE_BYTES)
 
+# Pages that are to be indexed anew, and those of them whose codes are of another model.
+STALE = "page.id IN (SELECT page FROM stale)"
+FOREIGN = (
+    "EXISTS (SELECT 1 FROM stale WHERE stale.page = page.id"
+    " AND stale.model != (SELECT value FROM meta WHERE key = 'model'))"
+)
 # A complete book that no file holds any more waits to be recognised elsewhere or swept away.
-_LIVE = "book.complete AND book.id IN (SELECT book FROM file)"
+_LIVE = f"book.complete AND book.id IN (SELECT book FROM file) AND NOT {FOREIGN}"
 # SQLite takes a limited number of values in one statement.
 _VALUES = 500
 _FEATURELESS = "NOT EXISTS (SELECT 1 FROM feature WHERE feature.page = thumbnail.page)"
@@ -78,6 +85,7 @@ class LibraryInfo:
 
     pages, blank, unreadable: of the complete books.
     featureless: pages, of whatever book, that local features do not find until the next `add`.
+    outdated: pages, of whatever book, that a renewal has not indexed anew yet.
     bytes: of its folder on disk.
     model: the id of the model that made its codes; None while it is empty.
     """
@@ -93,6 +101,7 @@ class LibraryInfo:
     model: str | None
     format: int
     featureless: int = 0
+    outdated: int = 0
 
 
 class Catalog:
@@ -159,6 +168,8 @@ class Catalog:
 
     def codes(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """The pages that can be found: those of live books that are neither blank nor unreadable.
+
+        After a change of the model, those that have been indexed anew.
 
         Returns:
             page_ids: (N,) int64, ascending.
@@ -291,9 +302,7 @@ class Catalog:
                 ).fetchone()
                 if row is None:
                     continue
-                connection.execute("INSERT INTO place VALUES (?, ?)", (row[0], places))
-                if text:
-                    connection.execute("INSERT INTO text (rowid, lines) VALUES (?, ?)", (row[0], text))
+                note_text(connection, row[0], text, places)
 
     def pages_with(self, piece: str, *, most: int) -> list[int] | None:
         """The ids of the pages that can be found and have the piece in a line of their text, ascending.
@@ -438,12 +447,14 @@ class Catalog:
             model=self.model(),
             format=FORMAT,
             featureless=self.featureless(),
+            outdated=self._one("SELECT COUNT(*) FROM stale"),
         )
 
     def known(self) -> dict[Path, Stamp]:
-        """The files of complete books, as they were when they were last read."""
+        """The files of complete books that no renewal waits for, as they were when they were last read."""
         rows = self.database.query(
             "SELECT path, size, mtime_ns FROM file JOIN book ON book.id = file.book WHERE complete"
+            f" AND book.id NOT IN (SELECT book FROM page WHERE {STALE})"
         )
         return {_path(path): Stamp(size, mtime_ns) for path, size, mtime_ns in rows}
 
@@ -508,6 +519,17 @@ class Catalog:
 
     def _one(self, sql: str) -> Any:
         return self.database.query(sql)[0][0]
+
+
+def note_text(connection: sqlite3.Connection, page: int, text: str, places: bytes) -> None:
+    """Writes the text of a page; "" for one that was read and holds nothing."""
+    before = connection.execute("SELECT lines FROM text WHERE rowid = ?", (page,)).fetchone()
+    connection.execute("INSERT OR REPLACE INTO place VALUES (?, ?)", (page, places))
+    # Left alone if it is the same: the index of text takes longer to forget than to learn.
+    if before != ((text,) if text else None):
+        connection.execute("DELETE FROM text WHERE rowid = ?", (page,))
+        if text:
+            connection.execute("INSERT INTO text (rowid, lines) VALUES (?, ?)", (page, text))
 
 
 def _path(blob: bytes) -> Path:

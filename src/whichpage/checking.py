@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from whichpage.catalog import PAGE_CODE_BYTES, Catalog
+from whichpage.catalog import FOREIGN, PAGE_CODE_BYTES, STALE, Catalog
 from whichpage.database import Database
 from whichpage.errors import SourceError
 from whichpage.files import Stamp, sha256, stamp
@@ -20,7 +20,7 @@ class CheckReport:
 
     damage: what is wrong inside the library, a sentence each; empty when it is whole.
     missing: files of books that are gone. changed: those that differ from what was indexed.
-    unfinished: books whose indexing was interrupted.
+    unfinished: books whose indexing was interrupted. outdated: those that `add --renew` has not come to.
     """
 
     books: int
@@ -29,6 +29,7 @@ class CheckReport:
     missing: tuple[Path, ...] = ()
     changed: tuple[Path, ...] = ()
     unfinished: tuple[Path, ...] = ()
+    outdated: tuple[Path, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -43,6 +44,7 @@ class CheckReport:
             *(f"{path}: the file is gone" for path in self.missing),
             *(f"{path}: the file has changed; add it again" for path in self.changed),
             *(f"{path}: not finished; add it again" for path in self.unfinished),
+            *(f"{path}: not indexed anew yet; add it again" for path in self.outdated),
         )
 
 
@@ -50,6 +52,7 @@ def check(catalog: Catalog) -> CheckReport:
     """Looks for damage inside the library and for files that are gone or changed."""
     books = catalog.books()
     missing, changed = _strayed(catalog.database)
+    stale = {book for (book,) in catalog.database.query(f"SELECT DISTINCT book FROM page WHERE {STALE}")}
     return CheckReport(
         books=len(books),
         pages=sum(book.done for book in books),
@@ -57,6 +60,7 @@ def check(catalog: Catalog) -> CheckReport:
         missing=tuple(missing),
         changed=tuple(changed),
         unfinished=tuple(book.path for book in books if book.state == "unfinished"),
+        outdated=tuple(book.path for book in books if book.state == "complete" and book.id in stale),
     )
 
 
@@ -93,7 +97,8 @@ def _damage(database: Database) -> Iterator[str]:
     checks = {
         "pages have a code of the wrong length": (
             f"LENGTH(codes) NOT IN {PAGE_CODE_BYTES}"
-            " OR LENGTH(codes) != (SELECT LENGTH(codes) FROM page WHERE codes IS NOT NULL ORDER BY id)"
+            f" OR NOT {FOREIGN} AND LENGTH(codes) != ("
+            f"SELECT LENGTH(codes) FROM page WHERE codes IS NOT NULL AND NOT {FOREIGN} ORDER BY id)"
         ),
         "pages lack their thumbnail": "codes IS NOT NULL AND id NOT IN (SELECT page FROM thumbnail)",
         "thumbnails are of blank pages": "codes IS NULL AND id IN (SELECT page FROM thumbnail)",

@@ -18,7 +18,7 @@ from typing import Any
 from whichpage.errors import LibraryError, LibraryNotFound, LibraryOutdated
 
 FILE_NAME = "library.sqlite"
-FORMAT = 3
+FORMAT = 4
 
 _BUSY_SECONDS = 60.0
 # What format 1 is: new libraries, too, come to this format by the steps of `_step_up`.
@@ -59,11 +59,10 @@ CREATE TABLE thumbnail (
     image BLOB NOT NULL
 );
 """
-# Its rows are pages; trigrams find any piece of a line of three characters or more.
-TEXT_TABLE = "CREATE VIRTUAL TABLE text USING fts5(lines, tokenize='trigram', columnsize=0)"
-# What format 2 has over format 1. A virtual table takes no part in foreign keys.
+# What format 2 has over format 1. The rows of `text` are pages; trigrams find any piece of a line of three
+# characters or more. A virtual table takes no part in foreign keys.
 _TEXT_SCHEMA = (
-    TEXT_TABLE,
+    "CREATE VIRTUAL TABLE text USING fts5(lines, tokenize='trigram', columnsize=0)",
     """CREATE TABLE place (
         page INTEGER PRIMARY KEY REFERENCES page ON DELETE CASCADE,
         lines BLOB NOT NULL
@@ -77,6 +76,15 @@ _FEATURE_SCHEMA = (
         packed BLOB NOT NULL
     )""",
     "INSERT INTO meta VALUES ('features', NULL)",
+)
+# What format 4 has over format 3. stale: pages that are to be indexed anew, and the model that made the codes
+# they still have. renewing: the models of a renewal that has not come to its end.
+_RENEWAL_SCHEMA = (
+    """CREATE TABLE stale (
+        page INTEGER PRIMARY KEY REFERENCES page ON DELETE CASCADE,
+        model TEXT
+    )""",
+    "INSERT INTO meta VALUES ('renewing', NULL)",
 )
 
 
@@ -193,7 +201,8 @@ class Database:
 
     def _step_up(self, connection: sqlite3.Connection) -> None:
         # Without effect where another process did it while this one waited.
-        steps = (_TEXT_SCHEMA, _FEATURE_SCHEMA)  # from format 1 to 2, from 2 to 3
+        # From format 1 to 2, from 2 to 3, from 3 to 4.
+        steps = (_TEXT_SCHEMA, _FEATURE_SCHEMA, _RENEWAL_SCHEMA)
         try:
             for step in steps[self._format() - 1 :]:
                 for statement in step:

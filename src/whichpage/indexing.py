@@ -289,6 +289,9 @@ class Indexing:
         if troubles:
             reason = f"{len(troubles)} of {pages} pages cannot be read; {troubles[0]}"
             self._note(incomplete=((path, reason),))
+        if outdated := self.adder.outdated(book.id):
+            reason = f"{outdated} of {pages} pages cannot be read any more; they stay as they were"
+            self._note(incomplete=((path, reason),))
         self._note(**{"changed" if book.replaces else "added": 1}, pages=book.pages, blank=book.blank)
 
     def _give_up(self, book: _Book, reason: str) -> None:

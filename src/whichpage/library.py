@@ -105,7 +105,9 @@ class Library:
         Args:
             paths: files and folders.
             workers: processes that read and encode; None for one a core.
-            renew: index all books of the library anew, as after a change of the model.
+            renew: index all books of the library anew, as after a change of the model; go on with that where
+                it was interrupted. A page keeps its text if its file has none, and stays as it was if its
+                file cannot be read.
             progress: called after every few pages.
 
         Raises:
@@ -114,19 +116,26 @@ class Library:
             ModelError: a model cannot be loaded.
         """
         # Here and not above: listing books must not load ONNX Runtime.
-        from whichpage.encoder import model_id
-        from whichpage.features import SHIPPED_FEATURES
+        from whichpage.encoder import Encoder, model_id
+        from whichpage.features import SHIPPED_FEATURES, FeatureExtractor
 
         setup = Setup("whichpage.encoder:Encoder.load", self._model, WORKER_MEMORY)
         places = [Path(path) for path in paths]
+        model, features = model_id(self._model), model_id(SHIPPED_FEATURES)
+        if renew or (self._catalog.model(), self._catalog.features_model()) != (model, features):
+            # Nothing of another model is given up for one that cannot be loaded.
+            Encoder.load(self._model)
+            FeatureExtractor.load()
         with (
-            Adder(self._catalog, model_id(self._model), features=model_id(SHIPPED_FEATURES)) as adder,
+            Adder(self._catalog, model, features=features) as adder,
             Pool(setup, size=workers or os.cpu_count() or 1, seconds=WORKER_SECONDS) as pool,
         ):
             if renew:
                 places += adder.renew()
             adder.use_models()
             report = Indexing(adder, pool, progress).run(scan(places), self._catalog.known())
+            if renew:
+                adder.end_renewal()
             adder.sweep()
             _log.info("%d pages in %.1f s", report.pages, report.seconds)
             began = time.monotonic()

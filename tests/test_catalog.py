@@ -889,6 +889,14 @@ def test_interrupted_transaction_leaves_no_trace(catalog: Catalog) -> None:
     assert catalog.model() is None
 
 
+def test_connections_of_threads_that_have_ended_are_closed(catalog: Catalog) -> None:
+    for _ in range(5):
+        thread = threading.Thread(target=catalog.books)
+        thread.start()
+        thread.join()
+    assert len(catalog.database._open) == 2  # this thread's, and the last one's
+
+
 def test_a_book_is_looked_up_by_id_place_and_content(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
     book, other = content(tmp_path / "a.pdf", "a"), content(tmp_path / "b.pdf", "b")
     first, second = index(adder, book), index(adder, other)

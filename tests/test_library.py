@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -428,6 +429,25 @@ def test_ctrl_c_stops_soon_and_keeps_what_is_done(library: Library, tmp_path: Pa
     assert 64 <= book.done < 1500
     assert library.check().whole
     assert not list((tmp_path / "library").glob("*.lock"))
+
+
+def test_searching_a_library_that_grows_takes_no_more_threads_or_connections(
+    library: Library, tmp_path: Path
+) -> None:
+    for number in range(1, 5):
+        (tmp_path / f"{number}.jpg").write_bytes(image_bytes(number))
+    before = set(threading.enumerate())
+    counts = []
+    for number in range(1, 5):
+        library.add(tmp_path / f"{number}.jpg", workers=1)
+        assert library.find(tmp_path / "1.jpg").matches[0].source == tmp_path / "1.jpg"
+        more = set(threading.enumerate()) - before
+        searching = [thread for thread in more if thread.name.startswith("whichpage_")]
+        counts.append((len(searching), len(library.catalog.database._open)))
+    assert 1 <= counts[-1][0] <= (os.cpu_count() or 1)
+    assert counts[-1][1] <= 1 + (os.cpu_count() or 1)
+    library.close()
+    assert not [thread for thread in searching if thread.is_alive()]
 
 
 def test_a_search_that_loses_its_pages_is_done_again(

@@ -67,10 +67,12 @@ class Finder:
         *,
         reader: Reads | None = None,
         features: FeatureSearch | None = None,
+        threads: ThreadPoolExecutor | None = None,
     ) -> None:
         """
         reader: of text; None to go by the looks of pages alone.
         features: finds by local features; None where the library has none.
+        threads: share the work; None for some of its own. Each keeps a connection to the library.
         """
         self.encoder = encoder
         self.reader = reader
@@ -79,8 +81,7 @@ class Finder:
         self.index = index
         self.store = store
         self._options = options
-        # OpenCV and NumPy let go of the interpreter while they compute, so threads use all cores.
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="whichpage")
+        self._threads = threads or search_threads()
         self._aligner = Aligner(store, options, self._threads)
         _keep_memory()
 
@@ -359,6 +360,14 @@ class Finder:
         looked = list(self._threads.map(look, quads) if len(quads) > 1 else map(look, quads))
         codes = self.encoder.encode([grey for grey, _ in looked])
         return codes, np.array([weights for _, weights in looked], np.float32)
+
+
+def search_threads() -> ThreadPoolExecutor:
+    """Threads for a finder, or for one after the other.
+
+    OpenCV and NumPy let go of the interpreter while they compute, so threads use all cores.
+    """
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="whichpage")
 
 
 def _keep_memory() -> None:

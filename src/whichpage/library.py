@@ -25,6 +25,8 @@ from whichpage.transcribing import ReadReport, Transcribing
 from whichpage.types import Answer, Colour, Grey
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from whichpage.featuresearch import FeatureSearch
     from whichpage.finding import Finder
     from whichpage.reading import TextReader
@@ -62,6 +64,7 @@ class Library:
         self._model = model
         self._text = text
         self._finder: tuple[int, Finder] | None = None
+        self._threads: ThreadPoolExecutor | None = None
         self._loading = threading.Lock()
 
     @classmethod
@@ -209,7 +212,7 @@ class Library:
         """
         # Here and not above: listing books must load neither ONNX Runtime nor faiss.
         from whichpage.encoder import Encoder, model_id
-        from whichpage.finding import Finder
+        from whichpage.finding import Finder, search_threads
         from whichpage.findoptions import FindOptions
         from whichpage.index import FlatIndex
         from whichpage.pagefinder import PageFinder
@@ -228,6 +231,8 @@ class Library:
                 return self._finder[1]
             index = FlatIndex(*self._catalog.codes())
             reader = self._finder[1].reader if self._finder else self._reader()
+            # One finder comes after the other as the library changes; the threads stay.
+            self._threads = self._threads or search_threads()
             finder = Finder(
                 encoder,
                 page_finder,
@@ -236,6 +241,7 @@ class Library:
                 FindOptions(),
                 reader=reader,
                 features=self._feature_search(generation),
+                threads=self._threads,
             )
             self._finder = generation, finder
             return self._finder[1]
@@ -291,7 +297,11 @@ class Library:
         return self._catalog
 
     def close(self) -> None:
-        """Closes the library's files."""
+        """Ends the threads that search, and closes the library's files."""
+        with self._loading:
+            threads, self._threads, self._finder = self._threads, None, None
+        if threads:
+            threads.shutdown(cancel_futures=True)
         self._catalog.close()
 
     def __enter__(self) -> Self:

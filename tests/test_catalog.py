@@ -273,12 +273,14 @@ def test_remove_by_path_name_and_title(tmp_path: Path, catalog: Catalog, adder: 
         index(adder, content(tmp_path / name, name))
     with pytest.raises(LibraryError, match="2 books are called a"):
         catalog.remove("a.pdf")
+    state = catalog.state()
     with pytest.raises(BookNotFound, match="no book of the library is called x"):
         catalog.remove("x")
     before = catalog.generation()
     for name in (str(tmp_path / "a.pdf"), "b", "Title c.pdf", "a"):
         catalog.remove(name)
     assert catalog.generation() == before + 4
+    assert catalog.state() != state
     assert catalog.books() == []
     assert catalog.database.query("SELECT COUNT(*) FROM thumbnail") == [(0,)]
 
@@ -803,6 +805,7 @@ def test_an_older_format_becomes_what_a_new_library_is(tmp_path: Path, catalog: 
     with Catalog.open(folder) as old:
         noted = dict(old.database.query("SELECT * FROM meta"))
     new = dict(catalog.database.query("SELECT * FROM meta"))
+    assert noted.pop("state") != new.pop("state")
     assert new == {
         "features": None,
         "format": 4,

@@ -28,6 +28,7 @@ from whichpage.errors import (
     LibraryOutdated,
     ModelError,
 )
+from whichpage.featureindex import FeatureIndex
 from whichpage.features import PACKED_NONE, SHIPPED_FEATURES, FeatureExtractor, pack, unpack
 from whichpage.library import AddProgress, Library, default_path
 from whichpage.types import Answer
@@ -331,6 +332,29 @@ def test_index_of_local_features_is_kept_only_when_all_pages_have_theirs(
     assert features.complete is complete
     assert len(features.index) > 0
     assert bool(list((tmp_path / "library").glob("features.*.faiss"))) is complete
+
+
+def test_index_of_local_features_is_not_taken_for_that_of_a_restored_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which had other books added, as many times: page ids and the count of changes are the same."""
+    monkeypatch.setattr("whichpage.featuresearch._WORTH_KEEPING", 1)
+    file = tmp_path / "library" / "library.sqlite"
+    with Library.open(file.parent, model=TINY_MODEL, create=True) as library:
+        library.add(make_pdf(tmp_path / "a.pdf", 1))
+    backup = file.read_bytes()
+    generations = []
+    for pages in (1, 3):
+        file.write_bytes(backup)
+        with Library.open(file.parent, model=TINY_MODEL) as library:
+            library.add(make_pdf(tmp_path / "b.pdf", pages, seed=pages))
+            generations.append(library.catalog.generation())
+            search = library.finder().features
+            assert search is not None
+            made = FeatureIndex(library.catalog.all_features(), search.extractor.vocabulary)
+            assert len(search.index) == len(made) > 0
+    assert generations[0] == generations[1]
+    assert len(list(file.parent.glob("features.*.faiss"))) == 1
 
 
 def test_close_up_is_found_by_its_local_features(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from whichpage.catalog import STALE, Catalog, note_text
-from whichpage.database import Presence
+from whichpage.database import Presence, note_change
 from whichpage.files import Stamp
 
 
@@ -115,7 +115,7 @@ class Adder:
                 connection.execute("DELETE FROM meta WHERE key = 'described'")
                 # An adder with another model may be at work; what it has claimed it can no longer write.
                 connection.execute("UPDATE book SET owner = NULL")
-                _changed(connection)
+                note_change(connection)
             if not connection.execute("SELECT EXISTS (SELECT 1 FROM thumbnail)").fetchone()[0]:
                 self._note_all_described(connection)  # whose pages get theirs as they are added
 
@@ -143,7 +143,7 @@ class Adder:
         with self._database.transaction() as connection:
             self._require_models()
             self._note_all_described(connection)
-            _changed(connection)
+            note_change(connection)
 
     def renew(self) -> list[Path]:
         """Has all pages indexed anew by these models, or goes on with that; returns the files still to do.
@@ -163,7 +163,7 @@ class Adder:
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'renewing'", (note,))
                 # An adder with another model may be at work; what it has claimed it can no longer write.
                 connection.execute("UPDATE book SET owner = NULL")
-                _changed(connection)
+                note_change(connection)
             left = f"SELECT id FROM book WHERE NOT complete OR id IN (SELECT book FROM page WHERE {STALE})"
             files = connection.execute(f"SELECT path FROM file WHERE book IN ({left}) ORDER BY id").fetchall()
             sources = connection.execute("SELECT source FROM book WHERE NOT complete ORDER BY id").fetchall()
@@ -217,7 +217,7 @@ class Adder:
                 return False
             renewed = [_write_page(connection, book, row) for row in rows]
             if any(renewed):
-                _changed(connection)
+                note_change(connection)
         return True
 
     def troubles(self, book: int) -> list[str]:
@@ -247,7 +247,7 @@ class Adder:
             # Another version may count fewer pages than the one that indexed them first.
             connection.execute("DELETE FROM page WHERE book = ? AND number > ?", (book, content.pages))
             _note_file(connection, book, content)
-            _changed(connection)
+            note_change(connection)
         return True
 
     def abandon(self, book: int) -> None:
@@ -354,7 +354,7 @@ def _place(connection: sqlite3.Connection, book: int, content: Content, *, repla
             connection.execute("UPDATE file SET path = ? WHERE id = ?", (path, gone[0]))
     _note_file(connection, book, content)
     if what in ("moved", "changed"):
-        _changed(connection)
+        note_change(connection)
     original = next((known for _, known in files if known != path), path)
     return Known(what, Path(os.fsdecode(original)))
 
@@ -365,10 +365,6 @@ def _note_file(connection: sqlite3.Connection, book: int, content: Content) -> N
         " DO UPDATE SET book = excluded.book, size = excluded.size, mtime_ns = excluded.mtime_ns",
         (os.fsencode(content.path), book, content.stamp.size, content.stamp.mtime_ns),
     )
-
-
-def _changed(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
 
 def _exists(path: bytes) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage.database import FORMAT, Database
+from whichpage.database import FORMAT, Database, note_change
 from whichpage.errors import BookNotFound, LibraryChanged, LibraryError, LibraryOutdated, PageNotFound
 from whichpage.files import Stamp, absolute
 from whichpage.printed import PrintedLine, unpack
@@ -165,6 +165,11 @@ class Catalog:
         """A number that changes whenever `codes` would, and when pages have gained all local features."""
         generation: int = self._one("SELECT value FROM meta WHERE key = 'generation'")
         return generation
+
+    def state(self) -> str:
+        """A name that changes with `generation`, and that no other state of any library has."""
+        state: str = self._one("SELECT value FROM meta WHERE key = 'state'")
+        return state
 
     def codes(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """The pages that can be found: those of live books that are neither blank nor unreadable.
@@ -470,7 +475,7 @@ class Catalog:
         book = self.find_book(name)
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM book WHERE id = ?", (book.id,))
-            connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            note_change(connection)
         self.database.shrink()
         return book
 

@@ -78,13 +78,14 @@ _FEATURE_SCHEMA = (
     "INSERT INTO meta VALUES ('features', NULL)",
 )
 # What format 4 has over format 3. stale: pages that are to be indexed anew, and the model that made the codes
-# they still have. renewing: the models of a renewal that has not come to its end.
+# they still have. renewing: the models of a renewal that has not come to its end. state: see `note_change`.
 _RENEWAL_SCHEMA = (
     """CREATE TABLE stale (
         page INTEGER PRIMARY KEY REFERENCES page ON DELETE CASCADE,
         model TEXT
     )""",
     "INSERT INTO meta VALUES ('renewing', NULL)",
+    "INSERT INTO meta VALUES ('state', lower(hex(randomblob(8))))",
 )
 
 
@@ -254,6 +255,15 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise LibraryError(f"the library at {self.folder} cannot be used: {error}") from error
+
+
+def note_change(connection: sqlite3.Connection) -> None:
+    """Counts a change of what can be found, and gives the library's state a name.
+
+    A random one: two copies of a library that go on apart, as one and its restored backup, count alike.
+    """
+    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+    connection.execute("UPDATE meta SET value = lower(hex(randomblob(8))) WHERE key = 'state'")
 
 
 class Presence:

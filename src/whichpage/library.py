@@ -240,13 +240,13 @@ class Library:
                 self._catalog,
                 FindOptions(),
                 reader=reader,
-                features=self._feature_search(generation),
+                features=self._feature_search(),
                 threads=self._threads,
             )
             self._finder = generation, finder
             return self._finder[1]
 
-    def _feature_search(self, generation: int) -> FeatureSearch | None:
+    def _feature_search(self) -> FeatureSearch | None:
         """Finds by local features; None where the library has none, or those of another model."""
         from whichpage.encoder import model_id
         from whichpage.features import SHIPPED_FEATURES, FeatureExtractor
@@ -255,7 +255,7 @@ class Library:
         model = model_id(SHIPPED_FEATURES)
         if self._catalog.features_model() != model:
             return None
-        kept = self._catalog.database.folder / f"features.{model}-{generation}.faiss"
+        kept = self._catalog.database.folder / f"features.{model}-{self._catalog.state()}.faiss"
         complete = self._catalog.all_described()
         before = self._finder[1].features if self._finder else None
         extractor = before.extractor if before else FeatureExtractor.load(threads=1)

@@ -52,6 +52,7 @@ class ToldLibrary:
     check_report: ClassVar[CheckReport] = CheckReport(books=1, pages=9)
     opening: ClassVar[Exception | None] = None
     asked: ClassVar[list[Any]] = []
+    moved: ClassVar[dict[Path, Path]] = {}
     text: ClassVar[bool] = True
 
     @classmethod
@@ -82,6 +83,12 @@ class ToldLibrary:
         if isinstance(answer, BaseException):
             raise answer
         return dataclasses.replace(answer, photo=str(photo))
+
+    def at_hand(self, answer: Answer) -> Answer:
+        def named(match: Match) -> Match:
+            return dataclasses.replace(match, source=self.moved.get(match.source, match.source))
+
+        return dataclasses.replace(answer, matches=tuple(map(named, answer.matches)))
 
     def books(self) -> list[Book]:
         return [BOOK]
@@ -268,6 +275,27 @@ def test_open_opens_the_first_page_found(
     assert run(["find", "--open", "missed", "x", "y"]) == 0
     assert opened == [(Path("/books/a.pdf"), 12)]
     assert "turn to page 12" in capsys.readouterr().err
+
+
+def test_open_and_save_take_a_file_that_is_as_it_was(
+    library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
+) -> None:
+    shown: list[Path] = []
+
+    def opened(path: Path, page: int) -> bool:
+        shown.append(path)
+        return True
+
+    def saved(_: Any, answer: Answer, photo: Path) -> None:
+        shown.append(answer.matches[0].source)
+
+    monkeypatch.setattr(whichpage.viewer, "open_page", opened)
+    monkeypatch.setattr("whichpage.pictures.Gallery.save", saved)
+    monkeypatch.setattr(library, "moved", {MATCH.source: Path("/copies/a.pdf")})
+    library.answers["x"] = FOUND
+    assert run(["find", "--open", "--save", str(tmp_path), "x"]) == 0
+    assert shown == [Path("/copies/a.pdf")] * 2
+    assert capsys.readouterr().out == "x\t/books/a.pdf\t12\t0.998\tyes\n"
 
 
 def test_a_viewer_that_fails_is_an_error_of_its_own(

@@ -474,6 +474,23 @@ def test_searching_a_library_that_grows_takes_no_more_threads_or_connections(
     assert not [thread for thread in searching if thread.is_alive()]
 
 
+def test_an_answer_names_a_file_that_is_as_it_was(books: Path, library: Library, tmp_path: Path) -> None:
+    copy = books / "copy.pdf"
+    shutil.copy(books / "a.pdf", copy)
+    library.add(books / "a.pdf", copy)
+    answer = library.find(sources.render_colour(books / "a.pdf", 2, long_side=1200))
+    assert answer.matches[0].source == books / "a.pdf"
+    assert library.at_hand(answer).matches[0].source == books / "a.pdf"
+    make_pdf(books / "a.pdf", 2, seed=7)
+    assert library.at_hand(answer).matches[0].source == copy
+    (books / "a.pdf").unlink()
+    assert library.at_hand(answer).matches[0].source == copy
+    copy.unlink()
+    assert library.at_hand(answer).matches[0].source == books / "a.pdf"
+    library.remove("a")
+    assert library.at_hand(answer).matches[0].source == books / "a.pdf"
+
+
 def test_a_search_that_loses_its_pages_is_done_again(
     library: Library, books: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,3 +149,13 @@ def test_a_long_name_keeps_both_ends_and_the_page() -> None:
     # Nothing is written beyond the page's right edge.
     assert (long[16 + HEIGHT + 1 :, -16:] == 255).all()
     assert (long[16 + HEIGHT + 1 :, -60:-16] < 128).any()
+
+
+def test_a_page_that_its_folder_has_lost_does_not_end_the_run(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    Image.fromarray(photo(60, 40)).save(folder / "1.png")
+    Image.fromarray(photo(60, 40)).save(tmp_path / "photo.png")
+    found = match(folder, page=2, quad=[[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 9.0]])
+    answer = Answer("photo.png", "found", 0.1, (found,))
+    assert Gallery.make(tmp_path / "out").save(answer, tmp_path / "photo.png").is_file()

@@ -297,9 +297,30 @@ def test_text_is_what_the_pdf_says(tmp_path: Path) -> None:
         assert [line.text for line in source.lines(1)] == ["café1", "secondline"]
         for read in (source.text, source.lines):
             assert not read(2)
-            with pytest.raises(SourceError, match="page 3 is damaged"):
+            with pytest.raises(SourceError, match="has no page 3"):
                 read(3)
     for path in (make_pdf(tmp_path / "bars.pdf", 1), make_archive(tmp_path / "a.cbz", ["1.jpg"])):
         with open_source(path) as pictures:
             assert pictures.text(1) is None
             assert pictures.lines(1) == []
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_page_that_the_book_has_not_is_said(number: int, tmp_path: Path) -> None:
+    """As of a folder that has lost images since it was indexed."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for page in (1, 2):
+        written(folder / f"{page}.png", image_bytes(page, "PNG"))
+    for path in (
+        folder,
+        make_archive(tmp_path / "a.cbz", ["1.jpg", "2.jpg"]),
+        make_pdf(tmp_path / "a.pdf", 2),
+    ):
+        assert reason(path, page=number) == f"has no page {number}"
+        with pytest.raises(SourceError, match=f"has no page {number}"):
+            render_colour(path, number, long_side=100)
+        with open_source(path) as source:
+            for ask in (source.text, source.lines, source.render_with_lines):
+                with pytest.raises(SourceError, match=f"has no page {number}"):
+                    ask(number)

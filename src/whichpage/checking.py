@@ -64,6 +64,17 @@ def check(catalog: Catalog) -> CheckReport:
     )
 
 
+def unchanged_place(catalog: Catalog, book: int) -> Path | None:
+    """Where a book lies as it was indexed, the first such of its files; None where there is none any more."""
+    for path, indexed in catalog.files(book).items():
+        try:
+            if stamp(path) == indexed:
+                return path
+        except SourceError:
+            continue
+    return None
+
+
 def _strayed(database: Database) -> tuple[list[Path], list[Path]]:
     missing, changed = [], []
     rows = database.query(

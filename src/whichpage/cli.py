@@ -146,8 +146,10 @@ def find(
                     terminal.table(answers.COLUMNS, answers.answer_rows(answer, every=top is not None))
                 if answer.error is not None:
                     terminal.complain(answer.error)
-                elif gallery:
-                    gallery.save(answer, photo)
+                elif gallery or open_book:
+                    answer = library.at_hand(answer)
+                    if gallery:
+                        gallery.save(answer, photo)
                 if open_book and answer.status == "found" and "found" not in statuses and not _open(answer):
                     statuses.add("error")
                 statuses.add(answer.status)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Self
 
 from whichpage.adding import Adder
 from whichpage.catalog import Book, Catalog, LibraryInfo
-from whichpage.checking import CheckReport, check
-from whichpage.errors import LibraryChanged
+from whichpage.checking import CheckReport, check, unchanged_place
+from whichpage.errors import BookNotFound, LibraryChanged
 from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
 from whichpage.pool import Pool
 from whichpage.tasks import Setup
 from whichpage.transcribing import ReadReport, Transcribing
-from whichpage.types import Answer, Colour, Grey
+from whichpage.types import Answer, Colour, Grey, Match
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -286,6 +286,21 @@ class Library:
             LibraryError: several have it.
         """
         return self._catalog.remove(book)
+
+    def at_hand(self, answer: Answer) -> Answer:
+        """The answer, naming of each verified page a file that is as it was indexed, where there is any.
+
+        A book is answered with the first of its files, which may be gone or changed while a copy is not.
+        """
+
+        def named(match: Match) -> Match:
+            with suppress(BookNotFound):
+                book = self._catalog.book_at(match.source)
+                return replace(match, source=unchanged_place(self._catalog, book.id) or match.source)
+            return match
+
+        matches = tuple(named(match) if match.verified else match for match in answer.matches)
+        return replace(answer, matches=matches)
 
     def check(self) -> CheckReport:
         """Looks whether the library is whole, and the books' files are still there and unchanged."""

@@ -96,6 +96,7 @@ class Source(ABC):
         Raises:
             SourceError: this page cannot be read.
         """
+        self.place(number)
         return None
 
     def lines(self, number: int) -> list[PrintedLine]:
@@ -104,6 +105,7 @@ class Source(ABC):
         Raises:
             SourceError: this page cannot be read.
         """
+        self.place(number)
         return []
 
     def render_with_lines(self, number: int) -> tuple[PageImage, list[PrintedLine]]:
@@ -113,6 +115,16 @@ class Source(ABC):
             SourceError: this page cannot be read; others may.
         """
         return self.render(number), []
+
+    def place(self, number: int) -> int:
+        """Where the page `number` (1-based) stands, counted from 0.
+
+        Raises:
+            SourceError: the book has no such page, as one that has lost pages since it was indexed.
+        """
+        if not 1 <= number <= self.pages:
+            raise SourceError(self.path, f"has no page {number}")
+        return number - 1
 
     @abstractmethod
     def close(self) -> None:
@@ -235,8 +247,9 @@ class PdfSource(Source):
     @contextmanager
     def _page(self, number: int) -> Iterator[pdfium.PdfPage]:
         """The page, open; what PDFium runs into while it is becomes a `SourceError`."""
+        place = self.place(number)
         try:
-            with closing(self._document[number - 1]) as page:
+            with closing(self._document[place]) as page:
                 yield page
         except _PDF_ERRORS:
             raise SourceError(self.path, f"page {number} is damaged") from None
@@ -281,7 +294,7 @@ class ImagesSource(Source):
         self._close()
 
     def _image(self, number: int, fit: Callable[[int, int], float], *, mode: str) -> NDArray[np.uint8]:
-        name, frame = self._frames[number - 1]
+        name, frame = self._frames[self.place(number)]
         what = f"page {number} ({_tidy(PurePosixPath(name).name)})"
         try:
             with self._open_image(name) as file, _opened(file) as image:

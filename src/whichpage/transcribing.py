@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whichpage.catalog import Book, Catalog
-from whichpage.errors import SourceError
-from whichpage.files import Stamp, stamp
+from whichpage.checking import unchanged_place
 from whichpage.indexing import AddProgress
 from whichpage.pool import Done, Lost, Pool
 from whichpage.tasks import Failed, Transcribe, Transcript
@@ -78,8 +77,7 @@ class Transcribing:
     def _share_out(self, book: Book) -> None:
         numbers = self.catalog.textless(book.id)
         files = self.catalog.files(book.id)
-        # Where the book lies in several places, any that is as it was will do.
-        path = next((path for path, known in files.items() if _is_as_it_was(path, known)), book.path)
+        path = unchanged_place(self.catalog, book.id) or book.path
         self._total += len(numbers)
         for start in range(0, len(numbers), _CHUNK_PAGES):
             chunk = tuple(numbers[start : start + _CHUNK_PAGES])
@@ -128,10 +126,3 @@ class Transcribing:
         elapsed, done = time.monotonic() - self._began, self._report.pages
         now = AddProgress.after(elapsed, pages=done, done=done, total=self._total, known=True, book=book)
         self.progress(now)
-
-
-def _is_as_it_was(path: Path, known: Stamp) -> bool:
-    try:
-        return stamp(path) == known
-    except SourceError:
-        return False

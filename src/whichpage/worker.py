@@ -142,15 +142,14 @@ class Worker:
     def _show(self, task: Show) -> bytes:
         self._beat(task.number)
         source = self._opened(task.path, stamp(task.path))
-        number = _page_of(source, task.number)
-        rgb = source.render_colour(number, long_side=3 * task.width, width=task.width)
+        rgb = source.render_colour(task.number, long_side=3 * task.width, width=task.width)
         options = [cv2.IMWRITE_JPEG_QUALITY, SHOWN_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
         return cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
     def _read(self, task: Read) -> str | None:
         self._beat(task.number)
         source = self._opened(task.path, stamp(task.path))
-        return source.text(_page_of(source, task.number))
+        return source.text(task.number)
 
     def _transcribed(self, task: Transcribe, number: int) -> Transcript:
         """What OCR reads on a page; nothing where the page cannot be rendered."""
@@ -165,7 +164,7 @@ class Worker:
             self._reader = TextReader(threads=1)
         source = self._opened(task.path, task.stamp)
         try:
-            page = decode(source.render_colour(_page_of(source, number), long_side=WORKING_SIDE))
+            page = decode(source.render_colour(number, long_side=WORKING_SIDE))
         except SourceError:
             return Transcript(number)
         height, width = page.pixels.shape[:2]
@@ -209,12 +208,6 @@ def _described(number: int, grey: Grey, lines: Sequence[PrintedLine], extractor:
 def _share(point: tuple[float, float], width: int, height: int) -> tuple[float, float]:
     """A point in pixels as shares of the page."""
     return (point[0] + 0.5) / width, (point[1] + 0.5) / height
-
-
-def _page_of(source: Source, number: int) -> int:
-    if not 1 <= number <= source.pages:
-        raise SourceError(source.path, f"has no page {number}")
-    return number
 
 
 def is_blank(grey: Grey) -> bool:

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, Response
 
 from whichpage.catalog import Catalog
-from whichpage.errors import PageNotFound, SourceError
-from whichpage.files import Stamp, stamp
+from whichpage.checking import unchanged_place
+from whichpage.errors import PageNotFound
 from whichpage.web import links
 from whichpage.web.api import problems
 from whichpage.web.api.books import BookId, PageNumber
@@ -125,15 +125,7 @@ def _unchanged(catalog: Catalog, id: int, number: int) -> Path:
     if number > book.pages:
         raise PageNotFound(f"book {id} has no page {number}")
     # An unfinished book has no file in the catalogue yet, only the one that it is read from.
-    places = catalog.files(id)
-    for path, indexed in places.items():
-        if _stamp(path) == indexed:
-            return path
-    raise FileChanged(f"the file of book {id} is gone or has changed since it was indexed")
-
-
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        return stamp(path)
-    except SourceError:
-        return None
+    path = unchanged_place(catalog, id)
+    if path is None:
+        raise FileChanged(f"the file of book {id} is gone or has changed since it was indexed")
+    return path

@@ -186,9 +186,10 @@ def test_two_adders_share_the_work(tmp_path: Path, catalog: Catalog, adder: Adde
     with Adder(Catalog.open(tmp_path / "library"), MODEL, features=FEATURES) as second:
         work = adder.settle(a)
         assert isinstance(work, Work)
-        assert second.settle(a) == Busy()
+        assert second.settle(a) == Busy(str(os.getpid()))
+        assert adder.settle(replace(a, path=tmp_path / "copy of a.pdf")) == Busy()
         assert isinstance(second.settle(b), Work)
-        assert adder.settle(b) == Busy()
+        assert adder.settle(b) == Busy(str(os.getpid()))
         adder.write(work.book, [row(1), row(2)])
         adder.finish(work.book, a)
         assert second.settle(a) == Known("unchanged", a.path)

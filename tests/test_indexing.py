@@ -8,16 +8,17 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from books import TINY_MODEL, contents, image_bytes, make_archive, make_pdf
 from PIL import Image
 
-from whichpage.adding import Adder
+from whichpage.adding import Adder, Content, Work
 from whichpage.catalog import Catalog
 from whichpage.checking import check
-from whichpage.files import scan
+from whichpage.files import scan, sha256, stamp
 from whichpage.indexing import CHUNK_PAGES, AddProgress, AddReport, Indexing
 from whichpage.library import WORKER_MEMORY, Library
 from whichpage.pool import Pool
@@ -28,7 +29,11 @@ ADD = (
     "library, model, *paths = sys.argv[1:]\n"
     "print('ready', flush=True)\n"
     "opened = Library.open(library, model=Path(model), create=True)\n"
-    "report = opened.add(*paths, workers=2, progress=lambda p: print(p.pages_done, flush=True))\n"
+    "told = set()\n"
+    "def tell(p):\n"
+    "    if (now := (p.pages_done, p.pages_total)) not in told:\n"
+    "        told.add(now); print(p.pages_done, flush=True)\n"
+    "report = opened.add(*paths, workers=2, progress=tell)\n"
     "assert not report.failed, report\n"
 )
 
@@ -123,9 +128,6 @@ def test_interrupted_in_a_book_goes_on_in_it(
 ) -> None:
     library = tmp_path / "library"
 
-    class Stop(Exception):
-        pass
-
     def stop(progress: AddProgress) -> None:
         if progress.pages_done:
             raise Stop
@@ -141,6 +143,75 @@ def test_interrupted_in_a_book_goes_on_in_it(
     assert report.pages == 211 - book.done
     assert (seen[-1].pages_done, seen[-1].pages_total, seen[-1].seconds_left) == (211, 211, 0)
     assert contents(library) == undisturbed
+
+
+class Stop(Exception):
+    """What a caller that has had enough raises."""
+
+
+def test_it_can_be_stopped_while_a_page_takes_long(tmp_path: Path) -> None:
+    """And not only once a chunk of pages is done, here after 3.2 seconds."""
+    began: list[float] = []
+
+    def stop(progress: AddProgress) -> None:
+        if progress.pages_total:
+            began.append(began[0] if began else time.monotonic())
+        if began and time.monotonic() - began[0] > 0.5:
+            raise Stop
+
+    make_pdf(tmp_path / "a.pdf", 32)
+    with (
+        Catalog.open(tmp_path / "library", create=True) as catalog,
+        Adder(catalog, "tiny", features="small") as adder,
+        Pool(Setup("misbehaving:slow", None, WORKER_MEMORY), size=1, seconds=60) as pool,
+        pytest.raises(Stop),
+    ):
+        Indexing(adder, pool, stop).run(scan([tmp_path / "a.pdf"]), {})
+    assert len(began) > 2
+    assert time.monotonic() - began[0] < 3
+
+
+def test_it_says_whom_it_waits_for_and_can_be_stopped_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 3)
+    with (
+        Catalog.open(tmp_path / "library", create=True) as catalog,
+        Adder(catalog, "tiny", features="small") as first,
+        Adder(catalog, "tiny", features="small") as second,
+        Pool(Setup(None, None, WORKER_MEMORY), size=1, seconds=60) as pool,
+    ):
+        first.settle(Content(book, stamp(book), sha256(book), 3, ""))
+        calls = []
+
+        def stop(progress: AddProgress) -> None:
+            calls.append(progress)
+            if len(calls) > 30 or sum("waiting" in record.message for record in caplog.records):
+                raise Stop
+
+        with pytest.raises(Stop):
+            Indexing(second, pool, stop).run(scan([book]), {})
+    assert [record.message for record in caplog.records] == [
+        f"waiting for process {os.getpid()}, which is adding {book}"
+    ]
+
+
+def test_it_does_not_say_that_it_waits_for_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As for a book whose copy it has just indexed."""
+    book = make_pdf(tmp_path / "a.pdf", 1)
+    content = Content(book, stamp(book), sha256(book), 1, "")
+    with (
+        Catalog.open(tmp_path / "library", create=True) as catalog,
+        Adder(catalog, "tiny", features="small") as adder,
+        Pool(Setup("whichpage.encoder:Encoder.load", TINY_MODEL, WORKER_MEMORY), size=1, seconds=60) as pool,
+    ):
+        work = adder.settle(replace(content, path=tmp_path / "copy.pdf"))
+        assert isinstance(work, Work)
+        indexing = Indexing(adder, pool)
+        indexing._settle(content)
+        adder.abandon(work.book)
+        assert indexing.run([], {}).added == 1
+    assert caplog.records == []
 
 
 def test_pages_that_kill_or_hang_are_left_out_of_their_book(tmp_path: Path) -> None:

@@ -477,7 +477,8 @@ def test_searching_a_library_that_grows_takes_no_more_threads_or_connections(
 def test_an_answer_names_a_file_that_is_as_it_was(books: Path, library: Library, tmp_path: Path) -> None:
     copy = books / "copy.pdf"
     shutil.copy(books / "a.pdf", copy)
-    library.add(books / "a.pdf", copy)
+    library.add(books / "a.pdf")
+    library.add(copy)
     answer = library.find(sources.render_colour(books / "a.pdf", 2, long_side=1200))
     assert answer.matches[0].source == books / "a.pdf"
     assert library.at_hand(answer).matches[0].source == books / "a.pdf"

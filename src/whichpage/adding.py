@@ -58,7 +58,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A content that is being indexed just now, by this adder from another file or by another adder."""
+    """A content that is being indexed just now.
+
+    process: the number of the process that does; None for this adder, from another file.
+    """
+
+    process: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +204,7 @@ class Adder:
             if complete and not any(stale for _, stale in pages):
                 return _place(connection, book, content, replaces=replaces)
             if owner is not None and self._presence.lives(owner):
-                return Busy()
+                return Busy(None if owner == self._presence.name else owner.partition("-")[0])
             connection.execute(
                 "UPDATE book SET owner = ?, source = ?, pages = ?, title = ? WHERE id = ?",
                 (self._presence.name, path, content.pages, content.title, book),

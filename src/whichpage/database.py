@@ -6,6 +6,7 @@ process may be killed at any moment. `catalog` says what the tables mean.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import threading
@@ -270,12 +271,12 @@ class Presence:
     """Shows other processes that an adder lives, without clocks: a lock that ends with the process.
 
     The lock is SQLite's own, on an empty file beside the library, so it works wherever SQLite does and the
-    system gives it back when the process ends, however it ends.
+    system gives it back when the process ends, however it ends. Its name begins with the process's number.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.name = secrets.token_hex(8)
+        self.name = f"{os.getpid()}-{secrets.token_hex(8)}"
         # Inside a transaction, so that nobody takes the new file for a dead adder's before it is locked.
         with database.transaction():
             for old in database.folder.glob("adding-*.lock"):

@@ -118,7 +118,8 @@ class Indexing:
     _named: set[Path] = field(default_factory=set)
     _to_inspect: deque[Path] = field(default_factory=deque)
     _to_settle: deque[Content] = field(default_factory=deque)
-    _busy_elsewhere: deque[Content] = field(default_factory=deque)
+    _busy_elsewhere: deque[tuple[Content, Busy]] = field(default_factory=deque)
+    _awaited: set[Path] = field(default_factory=set)
     _to_index: deque[Index] = field(default_factory=deque)
     _books: dict[Path, _Book] = field(default_factory=dict)
     _pages_ahead: int = 0
@@ -132,7 +133,11 @@ class Indexing:
     _report: AddReport = field(default_factory=AddReport)
 
     def run(self, found: Iterable[Found | SourceError], known: dict[Path, Stamp]) -> AddReport:
-        """Indexes what was found and is not known; returns what became of it all."""
+        """Indexes what was found and is not known; returns what became of it all.
+
+        `progress` is called after each task, and several times a second while there is none to be told of:
+        what it raises ends the run.
+        """
         began = time.monotonic()
         for file in found:
             if isinstance(file, SourceError):
@@ -149,6 +154,8 @@ class Indexing:
                 self._done(event)
             elif isinstance(event, Lost):
                 self._lost(event)
+            else:
+                self._tell(self._last)
         if self._started is not None:
             self._tell(self._last)
         return replace(self._report, seconds=time.monotonic() - began)
@@ -169,6 +176,8 @@ class Indexing:
             if not self._busy_elsewhere:
                 return False
             # Nothing else is left to do: wait for the other adder, or for its death.
+            self._say_who_is_awaited()
+            self._tell(self._last)
             time.sleep(_PATIENCE)
             self._retry_busy()
 
@@ -234,7 +243,7 @@ class Indexing:
     def _settle(self, content: Content) -> None:
         settled = self.adder.settle(content)
         if isinstance(settled, Busy):
-            self._busy_elsewhere.append(content)
+            self._busy_elsewhere.append((content, settled))
         elif isinstance(settled, Known):
             self._pages_total -= content.pages
             if settled.what == "copy":
@@ -261,8 +270,15 @@ class Indexing:
 
     def _retry_busy(self) -> None:
         waiting, self._busy_elsewhere = self._busy_elsewhere, deque()
-        for content in waiting:
+        for content, _ in waiting:
             self._settle(content)
+
+    def _say_who_is_awaited(self) -> None:
+        for content, busy in self._busy_elsewhere:
+            # None: this adder was, and is done with it by now.
+            if busy.process is not None and content.path not in self._awaited:
+                self._awaited.add(content.path)
+                _log.warning("waiting for process %s, which is adding %s", busy.process, content.path)
 
     def _write(self, book: _Book, rows: list[PageRow]) -> None:
         if not self.adder.write(book.id, rows):

@@ -111,7 +111,8 @@ class Library:
             renew: index all books of the library anew, as after a change of the model; go on with that where
                 it was interrupted. A page keeps its text if its file has none, and stays as it was if its
                 file cannot be read.
-            progress: called after every few pages.
+            progress: called after every few pages, and several times a second while they take long or another
+                adder is waited for; what it raises ends the add, which goes on another time.
 
         Raises:
             LibraryOutdated: the library was made with another model, and `renew` is false.

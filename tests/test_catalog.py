@@ -18,7 +18,14 @@ from whichpage import database
 from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.catalog import Catalog, PageState
 from whichpage.checking import check
-from whichpage.errors import BookNotFound, LibraryError, LibraryNotFound, LibraryOutdated, PageNotFound
+from whichpage.errors import (
+    BookNotFound,
+    LibraryError,
+    LibraryNotFound,
+    LibraryOutdated,
+    PageNotFound,
+    SourceError,
+)
 from whichpage.features import LocalFeatures
 from whichpage.features import pack as pack_features
 from whichpage.files import Stamp, sha256, stamp
@@ -314,6 +321,41 @@ def test_check_names_what_is_wrong(tmp_path: Path, catalog: Catalog, adder: Adde
         f"{tmp_path / 'c.pdf'}: the file is gone",
         f"{tmp_path / 'd.pdf'}: the file has changed; add it again",
     )
+
+
+def test_check_tells_a_file_that_cannot_be_read_from_one_that_is_gone(
+    tmp_path: Path, catalog: Catalog, adder: Adder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        index(adder, content(tmp_path / f"{name}.pdf", name))
+    (tmp_path / "a.pdf").unlink()
+    (tmp_path / "b.pdf").unlink()
+    (tmp_path / "b.pdf").symlink_to(tmp_path / "b.pdf")
+    (tmp_path / "c.pdf").write_text("longer")
+
+    def refuse(path: Path) -> str:
+        raise SourceError(path, "may not be read")
+
+    monkeypatch.setattr("whichpage.checking.sha256", refuse)
+    a, b, c = check(catalog).problems
+    assert a == f"{tmp_path / 'a.pdf'}: the file is gone"
+    assert b.startswith(f"{tmp_path / 'b.pdf'}: cannot be read (")
+    assert c == f"{tmp_path / 'c.pdf'}: may not be read"
+
+
+def test_a_lock_that_vanishes_while_the_library_is_measured_has_no_size(
+    tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glob = Path.glob
+
+    def late(folder: Path, pattern: str) -> list[Path]:
+        return [*glob(folder, pattern), folder / "adding-1-00.lock"]
+
+    size = catalog.info().bytes
+    monkeypatch.setattr(Path, "glob", late)
+    # The lock would have passed for a file just before it was looked at.
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    assert catalog.info().bytes == size > 0
 
 
 def test_codes_may_be_of_the_page_alone(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:

@@ -10,7 +10,7 @@ import pytest
 from books import image_bytes, make_archive, make_pdf, pdf_bytes
 
 from whichpage.errors import SourceError
-from whichpage.files import Found, kind_of, natural_key, scan, sha256, stamp
+from whichpage.files import Found, gone, kind_of, natural_key, scan, sha256, stamp
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs pipes, links and bytes in names")
 
@@ -139,3 +139,23 @@ def test_a_folder_is_known_by_its_images_in_order(tmp_path: Path) -> None:
     assert stamp(first) == before
     (first / "2.jpg").rename(first / "10.jpg")
     assert stamp(first) != before
+
+
+@POSIX
+def test_only_what_is_not_there_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, circle = tmp_path / "a.pdf", tmp_path / "circle"
+    file.write_bytes(b"")
+    circle.symlink_to(circle)
+    assert [gone(path) for path in (file, tmp_path, tmp_path / "no", file / "x")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert not gone(circle)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert not gone(file)

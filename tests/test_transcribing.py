@@ -75,6 +75,17 @@ def test_only_the_books_that_are_named_are_read(library: Library, tmp_path: Path
     assert library.read(workers=1).pages == 2
 
 
+def test_an_unfinished_book_that_is_named_is_not_passed_over_in_silence(
+    library: Library, tmp_path: Path
+) -> None:
+    with library.catalog.database.transaction() as connection:
+        connection.execute("UPDATE book SET complete = 0 WHERE title = '' AND pages = 1")
+    report = library.read("bars", "scans", workers=1)
+    assert report.failed == ((tmp_path / "bars.pdf", "is not finished: add it again first"),)
+    assert report.pages == 2
+    assert library.read(workers=1).failed == ()
+
+
 def test_a_file_that_is_gone_or_has_changed_is_named(library: Library, tmp_path: Path) -> None:
     (tmp_path / "bars.pdf").unlink()
     scan(tmp_path / "scans" / "3.png", WORDS)

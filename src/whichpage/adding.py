@@ -16,7 +16,7 @@ from typing import Literal, Self
 
 from whichpage.catalog import STALE, Catalog, note_text
 from whichpage.database import Presence, note_change
-from whichpage.files import Stamp
+from whichpage.files import Stamp, gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,9 +275,9 @@ class Adder:
                 "SELECT id, book, path FROM file"
                 " WHERE book IN (SELECT book FROM file GROUP BY book HAVING COUNT(*) > 1)"
             ).fetchall()
-            there = {book for _, book, path in shared if _exists(path)}
+            there = {book for _, book, path in shared if not _gone(path)}
             for file, book, path in shared:
-                if book in there and not _exists(path):
+                if book in there and _gone(path):
                     connection.execute("DELETE FROM file WHERE id = ?", (file,))
             connection.execute("DELETE FROM book WHERE complete AND id NOT IN (SELECT book FROM file)")
         self._database.shrink()
@@ -353,7 +353,7 @@ def _place(connection: sqlite3.Connection, book: int, content: Content, *, repla
     elif replaces:
         what = "changed"
     else:
-        gone = [file for file, known in files if not _exists(known)]
+        gone = [file for file, known in files if _gone(known)]
         what = "copy" if files and not gone else "moved"
         if gone:
             connection.execute("UPDATE file SET path = ? WHERE id = ?", (path, gone[0]))
@@ -372,8 +372,5 @@ def _note_file(connection: sqlite3.Connection, book: int, content: Content) -> N
     )
 
 
-def _exists(path: bytes) -> bool:
-    try:
-        return Path(os.fsdecode(path)).exists()
-    except OSError:  # in a folder that may not be read: not known to be gone
-        return True
+def _gone(path: bytes) -> bool:
+    return gone(Path(os.fsdecode(path)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -448,7 +449,7 @@ class Catalog:
             pages=sum(book.pages for book in complete),
             blank=sum(book.blank for book in complete),
             unreadable=sum(book.unreadable for book in complete),
-            bytes=sum(file.stat().st_size for file in folder.glob("*") if file.is_file()),
+            bytes=sum(map(_size, folder.glob("*"))),
             model=self.model(),
             format=FORMAT,
             featureless=self.featureless(),
@@ -535,6 +536,15 @@ def note_text(connection: sqlite3.Connection, page: int, text: str, places: byte
         connection.execute("DELETE FROM text WHERE rowid = ?", (page,))
         if text:
             connection.execute("INSERT INTO text (rowid, lines) VALUES (?, ?)", (page, text))
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file; 0 of what is none, or has gone meanwhile, as the locks of adders do."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return 0
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
 
 
 def _path(blob: bytes) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from whichpage.catalog import FOREIGN, PAGE_CODE_BYTES, STALE, Catalog
 from whichpage.database import Database
 from whichpage.errors import SourceError
-from whichpage.files import Stamp, sha256, stamp
+from whichpage.files import Stamp, gone, sha256, stamp
 from whichpage.types import FEATURE_HEAD, FEATURE_SIZE
 
 
@@ -20,6 +20,7 @@ class CheckReport:
 
     damage: what is wrong inside the library, a sentence each; empty when it is whole.
     missing: files of books that are gone. changed: those that differ from what was indexed.
+    unreadable: files that are there, but cannot be read, and why.
     unfinished: books whose indexing was interrupted. outdated: those that `add --renew` has not come to.
     """
 
@@ -30,6 +31,7 @@ class CheckReport:
     changed: tuple[Path, ...] = ()
     unfinished: tuple[Path, ...] = ()
     outdated: tuple[Path, ...] = ()
+    unreadable: tuple[tuple[Path, str], ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -42,6 +44,7 @@ class CheckReport:
         return (
             *self.damage,
             *(f"{path}: the file is gone" for path in self.missing),
+            *(f"{path}: {reason}" for path, reason in self.unreadable),
             *(f"{path}: the file has changed; add it again" for path in self.changed),
             *(f"{path}: not finished; add it again" for path in self.unfinished),
             *(f"{path}: not indexed anew yet; add it again" for path in self.outdated),
@@ -51,7 +54,7 @@ class CheckReport:
 def check(catalog: Catalog) -> CheckReport:
     """Looks for damage inside the library and for files that are gone or changed."""
     books = catalog.books()
-    missing, changed = _strayed(catalog.database)
+    missing, changed, unreadable = _strayed(catalog.database)
     stale = {book for (book,) in catalog.database.query(f"SELECT DISTINCT book FROM page WHERE {STALE}")}
     return CheckReport(
         books=len(books),
@@ -59,6 +62,7 @@ def check(catalog: Catalog) -> CheckReport:
         damage=tuple(_damage(catalog.database)),
         missing=tuple(missing),
         changed=tuple(changed),
+        unreadable=tuple(unreadable),
         unfinished=tuple(book.path for book in books if book.state == "unfinished"),
         outdated=tuple(book.path for book in books if book.state == "complete" and book.id in stale),
     )
@@ -75,8 +79,9 @@ def unchanged_place(catalog: Catalog, book: int) -> Path | None:
     return None
 
 
-def _strayed(database: Database) -> tuple[list[Path], list[Path]]:
-    missing, changed = [], []
+def _strayed(database: Database) -> tuple[list[Path], list[Path], list[tuple[Path, str]]]:
+    """The files that are gone, those that have changed, and those that cannot be read, and why."""
+    missing, changed, unreadable = [], [], []
     rows = database.query(
         "SELECT path, size, mtime_ns, sha256 FROM file JOIN book ON book.id = book WHERE complete"
         " ORDER BY path"
@@ -87,9 +92,12 @@ def _strayed(database: Database) -> tuple[list[Path], list[Path]]:
             # A new time alone is no new content.
             if stamp(path) != Stamp(size, mtime_ns) and sha256(path) != digest:
                 changed.append(path)
-        except SourceError:
-            missing.append(path)
-    return missing, changed
+        except SourceError as error:
+            if gone(path):
+                missing.append(path)
+            else:
+                unreadable.append((path, error.reason))
+    return missing, changed, unreadable
 
 
 def _damage(database: Database) -> Iterator[str]:

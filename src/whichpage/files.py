@@ -95,6 +95,17 @@ def stamp(path: Path) -> Stamp:
     return Stamp(facts.st_size, facts.st_mtime_ns)
 
 
+def gone(path: Path) -> bool:
+    """Whether there is nothing at the path; not of what may not be looked at, or is out of reach just now."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def sha256(path: Path, *, alive: Callable[[], None] = lambda: None) -> str:
     """The content of a book as 64 hex digits; a folder's is that of its images in page order.
 

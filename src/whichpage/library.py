@@ -179,11 +179,14 @@ class Library:
         """
         chosen = [self._catalog.find_book(book) for book in books] if books else self._catalog.books()
         complete = [book for book in chosen if book.state == "complete"]
+        # One that was named is not passed over in silence.
+        unfinished = [book for book in chosen if books and book.state == "unfinished"]
+        refused = tuple((book.path, "is not finished: add it again first") for book in unfinished)
         setup = Setup(None, None, READER_MEMORY)
         with Pool(setup, size=workers or os.cpu_count() or 1, seconds=WORKER_SECONDS) as pool:
             report = Transcribing(self._catalog, pool, progress).run(complete)
         _log.info("%d pages read in %.1f s", report.pages, report.seconds)
-        return report
+        return replace(report, failed=(*refused, *report.failed))
 
     def find(self, photo: Path | str | bytes | Grey | Colour, *, top: int = 5) -> Answer:
         """The pages of the library that a photo shows; none of them verified when it shows none.

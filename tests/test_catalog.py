@@ -17,7 +17,7 @@ import pytest
 from whichpage import database
 from whichpage.adding import Adder, Busy, Content, Known, PageRow, Work
 from whichpage.catalog import Catalog, PageState
-from whichpage.checking import check
+from whichpage.checking import check, lost
 from whichpage.errors import (
     BookNotFound,
     LibraryError,
@@ -279,8 +279,10 @@ def test_remove_by_path_name_and_title(tmp_path: Path, catalog: Catalog, adder: 
     (tmp_path / "below").mkdir()
     for name in ("a.pdf", "below/a.pdf", "b.pdf", "c.pdf"):
         index(adder, content(tmp_path / name, name))
-    with pytest.raises(LibraryError, match="2 books are called a"):
+    two = f"{tmp_path / 'a.pdf'}, {tmp_path / 'below' / 'a.pdf'}"
+    with pytest.raises(LibraryError) as refused:
         catalog.remove("a.pdf")
+    assert str(refused.value) == f"2 books are called a.pdf: {two}; name one by its path"
     state = catalog.state()
     with pytest.raises(BookNotFound, match="no book of the library is called x"):
         catalog.remove("x")
@@ -356,6 +358,29 @@ def test_a_lock_that_vanishes_while_the_library_is_measured_has_no_size(
     # The lock would have passed for a file just before it was looked at.
     monkeypatch.setattr(Path, "is_file", lambda _: True)
     assert catalog.info().bytes == size > 0
+
+
+def test_a_book_has_lost_its_files_when_none_is_there(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
+    for name in "abc":
+        index(adder, content(tmp_path / f"{name}.pdf", name))
+    adder.settle(content(tmp_path / "copy of a.pdf", "a"))
+    adder.settle(content(tmp_path / "begun.pdf", "d"))
+    for name in ("a", "b", "begun"):
+        (tmp_path / f"{name}.pdf").unlink()
+    assert [book.path.name for book in lost(catalog)] == ["b.pdf", "begun.pdf"]
+    (tmp_path / "copy of a.pdf").unlink()
+    assert [book.path.name for book in lost(catalog)] == ["a.pdf", "b.pdf", "begun.pdf"]
+
+
+def test_many_books_of_one_name_are_not_all_listed(
+    tmp_path: Path, catalog: Catalog, adder: Adder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whichpage.catalog._NAMED", 1)
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        index(adder, content(tmp_path / name / "x.pdf", name))
+    with pytest.raises(LibraryError, match=r"^3 books are called x: \S+a.x.pdf and 2 more; name one by its"):
+        catalog.remove("x")
 
 
 def test_codes_may_be_of_the_page_alone(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:

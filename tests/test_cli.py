@@ -96,7 +96,13 @@ class ToldLibrary:
     def info(self) -> LibraryInfo:
         return LibraryInfo(Path("/lib"), 3, 1, 0, 400, 5, 0, 6_100_000, "0123456789abcdef", 1)
 
-    def remove(self, book: str) -> Book:
+    def missing(self) -> list[Book]:
+        return [BOOK, dataclasses.replace(BOOK, id=2, path=Path("/books/b.pdf"), pages=3)]
+
+    def remove(self, book: str | int) -> Book:
+        if isinstance(book, int):
+            self.asked.append(("remove", book))
+            return self.missing()[book - 1]
         if book != "a":
             raise BookNotFound(f"no book of the library is called {book}")
         return BOOK
@@ -411,6 +417,22 @@ def test_remove(library: type[ToldLibrary], capsys: Output) -> None:
     assert run(["remove", "a"]) == 0
 
 
+def test_books_that_have_lost_their_files_are_listed_and_removed_only_when_sure(
+    library: type[ToldLibrary], capsys: Output
+) -> None:
+    assert run(["remove", "--missing"]) == 0
+    assert capsys.readouterr() == (
+        "/books/日本 a.pdf, 1,200 pages\n/books/b.pdf, 3 pages\n",
+        "whichpage: 2 books have lost their files; with --yes they are removed\n",
+    )
+    assert not [asked for asked in library.asked if asked[0] == "remove"]
+    assert run(["remove", "--missing", "--yes"]) == 0
+    assert (
+        capsys.readouterr().out == "removed /books/日本 a.pdf, 1,200 pages\nremoved /books/b.pdf, 3 pages\n"
+    )
+    assert [asked for asked in library.asked if asked[0] == "remove"] == [("remove", 1), ("remove", 2)]
+
+
 def test_check(library: type[ToldLibrary], capsys: Output) -> None:
     assert run(["check"]) == 0
     assert capsys.readouterr().out == "the library is whole and every file is there\n"
@@ -463,7 +485,16 @@ def test_verbose_shows_the_traceback(library: type[ToldLibrary], capsys: Output)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["find"], ["remove"], ["list", "--nonsense"], ["nonsense"], ["find", "--top", "0", "x"]]
+    "arguments",
+    [
+        ["find"],
+        ["remove"],
+        ["remove", "a", "--missing"],
+        ["remove", "a", "--yes"],
+        ["list", "--nonsense"],
+        ["nonsense"],
+        ["find", "--top", "0", "x"],
+    ],
 )
 def test_wrong_usage_exits_with_2(capsys: Output, arguments: list[str]) -> None:
     assert run(arguments) == 2

@@ -41,6 +41,8 @@ _LIVE = f"book.complete AND book.id IN (SELECT book FROM file) AND NOT {FOREIGN}
 # SQLite takes a limited number of values in one statement.
 _VALUES = 500
 _FEATURELESS = "NOT EXISTS (SELECT 1 FROM feature WHERE feature.page = thumbnail.page)"
+# Books of one name that are listed, to be told by their paths.
+_NAMED = 20
 # Pages whose local features are read at once, some 5 MB.
 _PORTION = 1000
 
@@ -500,7 +502,11 @@ class Catalog:
         for test in tests:
             found = [book for book in books if test(book)]
             if len(found) > 1:
-                raise LibraryError(f"{len(found)} books are called {name}; name one by its path")
+                listed = ", ".join(str(book.path) for book in found[:_NAMED])
+                more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+                raise LibraryError(
+                    f"{len(found)} books are called {name}: {listed}{more}; name one by its path"
+                )
             if found:
                 return found[0]
         raise BookNotFound(f"no book of the library is called {name}")

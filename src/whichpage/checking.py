@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from whichpage.catalog import FOREIGN, PAGE_CODE_BYTES, STALE, Catalog
+from whichpage.catalog import FOREIGN, PAGE_CODE_BYTES, STALE, Book, Catalog
 from whichpage.database import Database
 from whichpage.errors import SourceError
 from whichpage.files import Stamp, gone, sha256, stamp
@@ -77,6 +77,11 @@ def unchanged_place(catalog: Catalog, book: int) -> Path | None:
         except SourceError:
             continue
     return None
+
+
+def lost(catalog: Catalog) -> list[Book]:
+    """The books none of whose files are there any more, sorted by path."""
+    return [book for book in catalog.books() if all(gone(path) for path in (book.path, *book.copies))]
 
 
 def _strayed(database: Database) -> tuple[list[Path], list[Path], list[tuple[Path, str]]]:

@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -194,22 +194,20 @@ def info(context: click.Context, as_json: bool) -> None:
 
 
 @program.command()
-@click.argument("books", nargs=-1, required=True, metavar="BOOK...")
+@click.argument("books", nargs=-1, metavar="BOOK...")
+@click.option("--missing", is_flag=True, help="List the books none of whose files are there any more.")
+@click.option("--yes", is_flag=True, help="With --missing: remove them.")
 @shared
 @click.pass_context
-def remove(context: click.Context, books: tuple[str, ...]) -> None:
+def remove(context: click.Context, books: tuple[str, ...], missing: bool, yes: bool) -> None:
     """Remove books from the library; BOOK is its path or its name. The files themselves stay."""
-    missing = False
+    if bool(books) == missing:
+        raise click.UsageError("name the books to remove, or give --missing", ctx=context)
+    if yes and not missing:
+        raise click.UsageError("--yes goes with --missing", ctx=context)
     with _library(context) as library:
-        for book in books:
-            try:
-                removed = library.remove(book)
-            except WhichpageError as error:
-                terminal.complain(str(error))
-                missing = True
-            else:
-                terminal.say(f"removed {removed.path}, {removed.pages:,} pages")
-    context.exit(_ERROR if missing else 0)
+        failed = _remove_missing(library, sure=yes) if missing else _remove(library, books)
+    context.exit(_ERROR if failed else 0)
 
 
 @program.command()
@@ -288,6 +286,32 @@ def _open(answer: Answer) -> bool:
     if not told:
         terminal.complain(f"the viewer opens {best.source.name} at its start: turn to page {best.page}")
     return True
+
+
+def _remove_missing(library: Library, *, sure: bool) -> bool:
+    """Removes the books that have lost their files, or lists them; whether one could not be removed."""
+    books = library.missing()
+    if sure:
+        return _remove(library, [book.id for book in books])
+    for book in books:
+        terminal.say(f"{book.path}, {book.pages:,} pages")
+    if books:
+        terminal.complain(f"{len(books):,} books have lost their files; with --yes they are removed")
+    return False
+
+
+def _remove(library: Library, books: Iterable[str | int]) -> bool:
+    """Removes the books and says so; whether one could not be removed."""
+    failed = False
+    for book in books:
+        try:
+            removed = library.remove(book)
+        except WhichpageError as error:
+            terminal.complain(str(error))
+            failed = True
+        else:
+            terminal.say(f"removed {removed.path}, {removed.pages:,} pages")
+    return failed
 
 
 def _pages(book: Book) -> str:

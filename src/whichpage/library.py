@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from whichpage.adding import Adder
 from whichpage.catalog import Book, Catalog, LibraryInfo
-from whichpage.checking import CheckReport, check, unchanged_place
+from whichpage.checking import CheckReport, check, lost, unchanged_place
 from whichpage.errors import BookNotFound, LibraryChanged
 from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
@@ -290,6 +290,10 @@ class Library:
             LibraryError: several have it.
         """
         return self._catalog.remove(book)
+
+    def missing(self) -> list[Book]:
+        """The books none of whose files are there any more; of a disk that is not mounted, all of them."""
+        return lost(self._catalog)
 
     def at_hand(self, answer: Answer) -> Answer:
         """The answer, naming of each verified page a file that is as it was indexed, where there is any.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from in_browser import DESKTOP, INSECURE_NAME, launch, make_library, opened, serving
+from in_browser import DESKTOP, INSECURE, launch, make_library, opened, serving
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 
@@ -24,7 +24,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    chromium = launch(playwright, f"--host-resolver-rules=MAP {INSECURE_NAME} 127.0.0.1")
+    chromium = launch(playwright, f"--host-resolver-rules=MAP {INSECURE} 127.0.0.1")
     yield chromium
     chromium.close()
 

@@ -6,7 +6,7 @@ import base64
 import io
 import re
 
-from in_browser import INSECURE_NAME, PHONE, PHOTOS, ROOT, found, give, opened
+from in_browser import INSECURE, PHONE, PHOTOS, ROOT, found, give, opened
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -196,7 +196,7 @@ def test_a_photo_waits_for_a_server_that_is_gone(phone: Page) -> None:
 
 
 def test_without_tls_the_phones_own_camera_is_offered_and_why_is_said(browser: Browser, address: str) -> None:
-    insecure = address.replace("127.0.0.1", INSECURE_NAME)
+    insecure = address.replace("127.0.0.1", INSECURE)
     with opened(browser, insecure, **PHONE) as page:
         page.goto("/")
         assert page.evaluate("window.isSecureContext") is False

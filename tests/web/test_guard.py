@@ -161,13 +161,19 @@ def test_metrics_count_by_route(client: httpx.Client) -> None:
 
 
 def test_a_key_is_needed_where_others_can_come() -> None:
-    def wishes(host: str | None, key: str | None = None) -> Wishes:
-        return Wishes(host=host, port=None, key=key, names=(), tls=False)
+    def wishes(host: str | None, key: str | None = None, *names: str) -> Wishes:
+        return Wishes(host=host, port=None, key=key, names=names, tls=False)
 
     assert choose(wishes("127.0.0.1")).key is None
     assert choose(wishes("::1")).key is None
     assert choose(wishes("localhost")).key is None
     assert choose(wishes("127.0.0.1", KEY)).key == KEY
+    for own in ("localhost", "LOCALHOST.", "books.localhost", "127.0.0.2", "::1", "[::1]"):
+        assert choose(wishes("127.0.0.1", None, own)).key is None, own
+    # Who names it to others has a proxy in front, which asks from loopback for whoever asks it.
+    for public in ("books.example", "192.168.1.7", "localhost.evil.example"):
+        behind = choose(wishes("127.0.0.1", None, "localhost", public))
+        assert len(behind.key or "") == 32, public
     everywhere = choose(wishes(None))
     assert (everywhere.host, everywhere.port) == (ServeOptions().host, ServeOptions().port)
     assert len(everywhere.key or "") == 32

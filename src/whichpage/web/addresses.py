@@ -21,6 +21,18 @@ def is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
 
 
+def names_loopback(name: str) -> bool:
+    """Whether a name means this computer to whoever says it, without looking it up.
+
+    Looking up would not tell: to this computer its own name is often a loopback address, to others it is not.
+    """
+    host = name.lower().rstrip(".")
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def local_addresses() -> list[str]:
     """Addresses of this computer that its neighbours reach, the one towards the network's gate first."""
     found: list[str] = []

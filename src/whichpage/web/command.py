@@ -15,7 +15,7 @@ from whichpage.settings import Settings, shared
     "--key",
     metavar="KEY",
     envvar="WHICHPAGE_KEY",
-    help="The access key; else $WHICHPAGE_KEY, else a new one. On loopback none is needed.",
+    help="The access key; else $WHICHPAGE_KEY, else a new one. On loopback, without a name, none is needed.",
 )
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A host name that leads here.")
 @click.option("--tls", is_flag=True, help="Speak HTTPS, so that phones let the page use the live camera.")

@@ -14,7 +14,7 @@ class ServeOptions:
 
     host, port: where it listens.
     names: host names, besides addresses and this computer's own name, under which it may be asked.
-    key: what a request must know; None where nobody but this computer reaches the server.
+    key: what a request must know; None where nobody but this computer reaches the server, by no proxy either.
     tls: whether it speaks HTTPS.
     finding: photos looked for at once. waiting: photos that may wait for their turn, `patience` seconds
         at most; more are told to come again.

@@ -75,7 +75,7 @@ def run(settings: Settings, wishes: Wishes) -> None:
 
 
 def choose(wishes: Wishes) -> ServeOptions:
-    """The options that the wishes mean; a key where the network can reach the server.
+    """The options that the wishes mean; a key where others can reach the server, by a proxy too.
 
     Raises:
         ServeError: the host cannot be resolved, or the key is none.
@@ -86,6 +86,8 @@ def choose(wishes: Wishes) -> ServeOptions:
         alone = addresses.is_loopback(host)
     except (OSError, ValueError):
         raise ServeError(f"{host} is no address of this computer") from None
+    # A name by which others call it means that something hands on to loopback what they ask.
+    alone = alone and all(addresses.names_loopback(name) for name in wishes.names)
     given = wishes.key
     # It stands in links and headers as it is.
     if given is not None and not (given.isascii() and given.isalnum() and len(given) >= _KEY_LENGTH):

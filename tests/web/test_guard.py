@@ -72,10 +72,16 @@ def test_a_link_leads_nowhere_else(locked: httpx.Client) -> None:
         ("localhost.evil.example", 421),
         ("127.0.0.1.evil.example", 421),
         ("", 421),
+        ("[", 421),
+        ("[::1", 421),
+        ("[localhost]", 421),
+        ("localhost\u2100", 421),
     ],
 )
 def test_other_names_are_not_this_server(locked: httpx.Client, host: str, status: int) -> None:
-    assert locked.get("health", headers={"Host": host}).status_code == status
+    answer = locked.get("health", headers=[(b"Host", host.encode())])
+    assert answer.status_code == status
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_other_sites_change_nothing(client: httpx.Client) -> None:
@@ -84,6 +90,8 @@ def test_other_sites_change_nothing(client: httpx.Client) -> None:
         ({"Origin": own}, 404),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": "http://[::1"}, 403),
         ({"Origin": "http://127.0.0.1:1"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-origin"}, 404),

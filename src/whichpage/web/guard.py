@@ -92,7 +92,11 @@ class Guard:
 
     def _check_host(self, headers: Headers) -> None:
         """A page elsewhere whose name was made to lead here would be of the same origin as our own."""
-        host = (urlsplit(f"//{headers.get('host', '')}").hostname or "").rstrip(".")
+        given = headers.get("host", "")
+        try:
+            host = (urlsplit(f"//{given}").hostname or "").rstrip(".")
+        except ValueError:  # an open bracket, a sign that is none in a name
+            host = given
         if host not in self._names and not _is_address(host):
             raise UnknownHost(
                 f"this server is not called {host[:100]!r}; start it with `--name` if it should be"
@@ -103,7 +107,7 @@ class Guard:
         if scope["method"] in _SAFE:
             return
         origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc != headers.get("host")
+        foreign = origin is not None and _host_of(origin) != headers.get("host")
         if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             raise ForeignOrigin("pages of other sites may change nothing here")
 
@@ -152,6 +156,14 @@ def own_names() -> set[str]:
     """The names under which this computer is known to itself and, by multicast DNS, to its neighbours."""
     name = socket.gethostname().lower()
     return {name, f"{name.partition('.')[0]}.local"} if name else set()
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _is_address(host: str) -> bool:

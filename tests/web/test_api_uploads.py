@@ -15,8 +15,10 @@ import pytest
 from books import TINY_MODEL, image_bytes, make_archive, make_pdf, pdf_bytes
 from running import ended, running, upload
 
+from whichpage.errors import LibraryError
 from whichpage.indexing import AddReport
 from whichpage.library import Library
+from whichpage.web import jobs
 from whichpage.web.uploads import Uploads, safe_name
 
 pytest_plugins = ["api_fixtures"]
@@ -83,6 +85,18 @@ def test_older_pages_get_their_local_features_after_an_upload_and_are_not_counte
     job = ended(client, upload(client, "b.pdf", pdf_bytes(1, seed=9)).json())
     assert (job["state"], job["pages_done"], job["pages_total"]) == ("done", 1, 1)
     assert library.info().featureless == 0
+
+
+def held(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Makes indexing wait for the event, and then fail."""
+    go = threading.Event()
+
+    def slow(self: Library, path: Path, **_: object) -> AddReport:
+        go.wait(60)
+        raise LibraryError("no more room")
+
+    monkeypatch.setattr(Library, "add", slow)
+    return go
 
 
 def bad_books() -> dict[str, tuple[bytes, int, str]]:
@@ -153,11 +167,58 @@ def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
         make_pdf(folder / "done.pdf", 1)
         library.add(folder / "done.pdf")
         make_pdf(folder / "waiting.pdf", 2, seed=3)
-        (folder / ".0123.part").write_bytes(b"half")
+        # Of a server that no longer runs, which had not come to note that the first one is done.
+        for name in ("done.pdf", "waiting.pdf", "gone.pdf"):
+            (folder / f".{name}.adding").write_text("0123")
+        (folder / ".0123-4567.part").write_bytes(b"half")
         with running(library) as client:
             (job,) = client.get("jobs").json()["jobs"]
             assert (job["name"], ended(client, job)["state"]) == ("waiting.pdf", "done")
         assert uploads_of(library) == ["done.pdf", "waiting.pdf"]
+
+
+def test_what_was_removed_does_not_come_back(library: Library) -> None:
+    with running(library) as client:
+        assert ended(client, upload(client, "a.pdf", pdf_bytes(1)).json())["state"] == "done"
+    library.remove("a.pdf")  # as `whichpage remove` does: its files are left alone
+    with running(library) as client:
+        assert client.get("jobs").json() == {"jobs": []}
+        assert client.get("books").json() == {"books": []}
+    assert uploads_of(library) == ["a.pdf"]
+
+
+def test_however_much_was_interrupted_it_starts(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_OPEN", 2)
+    folder = library.info().path / "uploads"
+    for number in range(4):
+        make_pdf(folder / f"{number}.pdf", 1, seed=number)
+        (folder / f".{number}.pdf.adding").write_text("0123")
+    with running(library) as client:
+        waiting = client.get("jobs").json()["jobs"]
+        assert [ended(client, job)["state"] for job in waiting] == ["done"] * 4
+
+
+def test_servers_leave_each_other_what_they_are_at(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = held(monkeypatch)
+    with running(library) as first:
+        job = upload(first, "a.pdf", pdf_bytes(1)).json()
+        receiving = Uploads(library.catalog.database, most=10)
+        receiving.begin()
+        with receiving.receive() as (_, part), running(library) as second:
+            assert part.exists()
+            assert second.get("jobs").json() == {"jobs": []}
+        receiving.end()
+        go.set()
+        assert ended(first, job)["state"] == "failed"
+
+
+def test_of_what_fails_nothing_is_left(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = held(monkeypatch)
+    go.set()
+    with running(library) as client:
+        job = ended(client, upload(client, "a.pdf", pdf_bytes(1)).json())
+        assert (job["state"], job["error"]) == ("failed", "no more room")
+        assert uploads_of(library) == []
 
 
 def test_stopping_does_not_wait_for_a_long_book(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +241,7 @@ def test_stopping_does_not_wait_for_a_long_book(library: Library, monkeypatch: p
         began = time.monotonic()
     assert time.monotonic() - began < 15
     # It is there to be gone on with.
-    assert uploads_of(library) == ["a.pdf"]
+    assert uploads_of(library) == [".a.pdf.adding", "a.pdf"]
 
 
 @pytest.mark.parametrize(
@@ -206,9 +267,9 @@ def test_safe_names(given: str, safe: str) -> None:
     assert safe_name(given) == safe
 
 
-def test_only_uploads_are_removed(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path / "uploads", most=10)
-    mine = make_pdf(tmp_path / "uploads" / "a.pdf", 1)
+def test_only_uploads_are_removed(library: Library, tmp_path: Path) -> None:
+    uploads = Uploads(library.catalog.database, most=10)
+    mine = make_pdf(uploads.folder / "a.pdf", 1)
     other = make_pdf(tmp_path / "b.pdf", 1)
     uploads.remove(mine)
     uploads.remove(other)

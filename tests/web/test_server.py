@@ -21,8 +21,10 @@ from books import TINY_MODEL, make_pdf
 from running import PATIENCE
 
 from whichpage.cli import run as command
+from whichpage.errors import LibraryError
 from whichpage.library import Library
 from whichpage.web import addresses, server
+from whichpage.web.jobs import Jobs
 from whichpage.web.options import ServeOptions
 
 COMMAND = [sys.executable, "-m", "whichpage", "--model", str(TINY_MODEL)]
@@ -146,6 +148,18 @@ def test_what_cannot_be_served_is_one_sentence(
 ) -> None:
     assert command(["-l", str(folder), "serve", *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_library_that_cannot_be_used_is_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Jobs) -> None:
+        raise LibraryError("the library cannot be written")
+
+    monkeypatch.setattr(Jobs, "resume", full)
+    options = ["--host", "127.0.0.1", "--port", str(free_port())]
+    assert command(["--model", str(TINY_MODEL), "-l", str(folder), "serve", *options]) == 2
+    assert capsys.readouterr().err == "whichpage: the library cannot be written\n"
 
 
 def test_a_missing_package_is_one_sentence(

@@ -33,8 +33,8 @@ def create_app(library: Library, options: ServeOptions, closing: threading.Event
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = service = Service(library, options, closing or threading.Event())
-        await service.start()
         try:
+            await service.start()
             yield
         finally:
             await service.close()

@@ -73,10 +73,7 @@ class Jobs:
         with self._lock:
             if sum(not job.ended for job in self._jobs.values()) >= _OPEN:
                 raise Overloaded("too many books are waiting to be indexed", retry_after=60)
-            job = Job(secrets.token_hex(8), name, path)
-            self._keep(job)
-        self._thread.submit(self._run, job)
-        return job
+            return self._take(path, name)
 
     def done(self, name: str, book: Book) -> Job:
         """A job that has nothing left to do: the library has this content."""
@@ -95,13 +92,15 @@ class Jobs:
         return job
 
     def resume(self) -> None:
-        """Takes on what was uploaded, but not indexed, before the server was stopped."""
-        self._uploads.clean()
+        """Takes on what was uploaded, but not indexed, before another server stopped; however much it is."""
         known = self._library.catalog.known()
-        for path in self._uploads.files():
-            if path not in known:
-                _log.info("going on with %s", path.name)
-                self.add(path, path.name)
+        for path in self._uploads.take_over():
+            if path in known:
+                self._uploads.settle(path)
+                continue
+            _log.info("going on with %s", path.name)
+            with self._lock:
+                self._take(path, path.name)
 
     def get(self, id: str) -> Job:
         """The job of this id.
@@ -147,23 +146,21 @@ class Jobs:
         except _Stopped:
             return
         except WhichpageError as error:
-            self._note(job.id, state="failed", seconds_left=None, error=str(error))
+            self._fail(job, str(error))
         except Exception:
             _log.exception("indexing %s", job.path.name)
-            self._note(
-                job.id, state="failed", seconds_left=None, error="an unexpected error; the log says more"
-            )
+            self._fail(job, "an unexpected error; the log says more")
 
     def _end(self, job: Job, report: AddReport) -> None:
         if report.failed:
-            self._uploads.remove(job.path)
-            self._note(job.id, state="failed", seconds_left=None, error=f"the book {report.failed[0][1]}")
+            self._fail(job, f"the book {report.failed[0][1]}")
             return
         try:
             book = self._library.catalog.book_at(job.path)
         except BookNotFound:
-            self._note(job.id, state="failed", seconds_left=None, error="the book was removed meanwhile")
+            self._fail(job, "the book was removed meanwhile")
             return
+        self._uploads.settle(job.path)
         self._note(
             job.id,
             state="done",
@@ -173,6 +170,17 @@ class Jobs:
             error=report.incomplete[0][1] if report.incomplete else None,
             book=book.id,
         )
+
+    def _fail(self, job: Job, why: str) -> None:
+        # The sender is told, and may send it again: it must not lie there for good.
+        self._uploads.remove(job.path)
+        self._note(job.id, state="failed", seconds_left=None, error=why)
+
+    def _take(self, path: Path, name: str) -> Job:
+        job = Job(secrets.token_hex(8), name, path)
+        self._keep(job)
+        self._thread.submit(self._run, job)
+        return job
 
     def _keep(self, job: Job) -> None:
         self._jobs[job.id] = job

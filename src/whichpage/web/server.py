@@ -54,7 +54,7 @@ def run(settings: Settings, wishes: Wishes) -> None:
 
     Raises:
         ServeError: the address cannot be listened on, or the key is none.
-        WhichpageError: the library or a model cannot be opened.
+        WhichpageError: the library or a model cannot be opened or used.
     """
     start_logging(settings)
     options = choose(wishes)
@@ -165,15 +165,18 @@ def _draws_blocks(encoding: str | None) -> bool:
 class Server(uvicorn.Server):
     """The application under Uvicorn.
 
-    It is told that it is to end before its open answers are waited for, some of which are endless.
+    It is told that it is to end before its open answers are waited for, some of which are endless. What keeps
+    it from starting is raised by `run`.
     """
 
     def __init__(
         self, library: Library, options: ServeOptions, certificate: tls.Certificate | None = None
     ) -> None:
         self._closing = threading.Event()
+        self._app = create_app(library, options, self._closing)
         config = uvicorn.Config(
-            create_app(library, options, self._closing),
+            self._app,
+            lifespan="off",  # begun and ended in `serve`: Uvicorn would print a traceback and exit with 3
             log_config=None,
             access_log=False,  # it would log the key with the query
             server_header=False,
@@ -185,14 +188,22 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        async with self._app.router.lifespan_context(self._app):
+            await super().serve(sockets=sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._closing.set()
         await super().shutdown(sockets=sockets)
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    # Uvicorn ends cleanly and then raises the signal again: to have been stopped is no failure here.
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # While it starts, and after: Uvicorn ends cleanly and then raises the signal again. To be stopped is
+    # no failure here.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     # Its own notes are for those who develop it.
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
     try:

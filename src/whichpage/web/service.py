@@ -40,7 +40,7 @@ class Service:
         self.renderer = Renderer(
             size=options.showing, seconds=options.page_seconds, patience=options.patience
         )
-        self.uploads = Uploads(library.catalog.database.folder / "uploads", most=options.book_bytes)
+        self.uploads = Uploads(library.catalog.database, most=options.book_bytes)
         self.jobs = Jobs(library, self.uploads, workers=options.indexing)
         self.metrics = Metrics(self.finding, self.jobs)
 
@@ -50,13 +50,19 @@ class Service:
             return await self._reading.do(work)
 
     async def start(self) -> None:
-        """Goes on with uploads that were interrupted."""
+        """Goes on with uploads that were interrupted.
+
+        Raises:
+            LibraryError: the library cannot be used.
+        """
+        await self.read(self.uploads.begin)
         await self.read(self.jobs.resume)
 
     async def close(self) -> None:
         """Ends everything; what was being indexed goes on when the server is started again."""
         self.closing.set()
-        for end in (self.jobs.close, self.renderer.close, self.finding.close, self._reading.close):
+        ends = (self.jobs.close, self.uploads.end, self.renderer.close, self.finding.close)
+        for end in (*ends, self._reading.close):
             await asyncio.to_thread(end)
 
 

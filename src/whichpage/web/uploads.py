@@ -1,4 +1,8 @@
-"""The folder of uploaded books: files come in under a safe name, whole or not at all."""
+"""The folder of uploaded books: files come in under a safe name, whole or not at all.
+
+Beside an upload that is still to be indexed lies a mark with the name of the server that is to do it. Uploads
+without one have been dealt with: a book that was removed since does not come back.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from whichpage.database import Database, Presence
 from whichpage.files import SUFFIXES
 
-_PART = ".part"
+# Both are hidden files; the name of a part begins with that of the server that receives it.
+_PART, _MARK = ".part", ".adding"
 _UNSAFE = frozenset('<>:"/\\|?*%')
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
@@ -21,17 +27,31 @@ _NAME_BYTES = 180
 
 
 class Uploads:
-    """A folder whose files belong to whichpage; `most` bytes a file."""
+    """The folder in a library whose files belong to whichpage; `most` bytes a file.
 
-    def __init__(self, folder: Path, *, most: int) -> None:
-        self.folder = folder
+    Several servers may use it: to be begun before anything comes in, and ended after.
+    """
+
+    def __init__(self, database: Database, *, most: int) -> None:
+        self.folder = database.folder / "uploads"
         self.most = most
+        self._database = database
+        self._begun: Presence | None = None
+
+    def begin(self) -> None:
+        """Shows the other servers of the library that this one lives."""
+        self._begun = Presence(self._database)
+
+    def end(self) -> None:
+        """Leaves what is not indexed yet to the next server."""
+        if self._begun:
+            self._begun.end()
 
     @contextmanager
     def receive(self) -> Iterator[tuple[BinaryIO, Path]]:
         """A new file to write into, and where it lies; gone at the end unless it was kept meanwhile."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f".{secrets.token_hex(8)}{_PART}"
+        part = self.folder / f".{self._presence.name}-{secrets.token_hex(8)}{_PART}"
         try:
             with part.open("xb") as file:
                 yield file, part
@@ -39,7 +59,10 @@ class Uploads:
             part.unlink(missing_ok=True)
 
     def keep(self, part: Path, name: str) -> Path:
-        """Gives a received file its name, or one like it where that is taken; returns its new path."""
+        """Gives a received file its name, or one like it where that is taken; returns its new path.
+
+        It is marked as one that this server is to index.
+        """
         safe = Path(safe_name(name))
         number = 1
         while True:
@@ -50,7 +73,12 @@ class Uploads:
             except FileExistsError:
                 number += 1
             else:
+                self._mark(path)
                 return part.replace(path)
+
+    def settle(self, path: Path) -> None:
+        """Notes that nothing is left to be done with an upload."""
+        _mark_of(path).unlink(missing_ok=True)
 
     def owns(self, path: Path) -> bool:
         """Whether a file is one of the uploads."""
@@ -60,18 +88,41 @@ class Uploads:
         """Removes an upload; any other file is left alone."""
         if self.owns(path):
             with suppress(OSError):
-                path.unlink()
+                path.unlink(missing_ok=True)
+                self.settle(path)
 
-    def files(self) -> list[Path]:
-        """The uploads, sorted by name."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(path for path in self.folder.iterdir() if path.is_file() and path.name[0] != ".")
+    def take_over(self) -> list[Path]:
+        """The uploads that servers left which no longer run, sorted by name; they are this one's from now on.
 
-    def clean(self) -> None:
-        """Removes what an earlier server received only in part."""
-        for part in self.folder.glob(f".*{_PART}"):
-            part.unlink(missing_ok=True)
+        What those received only in part is removed.
+        """
+        found = []
+        with self._database.transaction():  # one server at a time: each upload is taken by one
+            for part in self.folder.glob(f".*{_PART}"):
+                if not self._presence.lives(part.name[1:].rpartition("-")[0]):
+                    part.unlink(missing_ok=True)
+            for mark in sorted(self.folder.glob(f".*{_MARK}")):
+                if self._presence.lives(mark.read_text(errors="replace")):
+                    continue
+                path = self.folder / mark.name[1:].removesuffix(_MARK)
+                if path.is_file():
+                    self._mark(path)
+                    found.append(path)
+                else:
+                    mark.unlink(missing_ok=True)
+        return found
+
+    @property
+    def _presence(self) -> Presence:
+        assert self._begun, "to be begun first"
+        return self._begun
+
+    def _mark(self, path: Path) -> None:
+        _mark_of(path).write_text(self._presence.name)
+
+
+def _mark_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_MARK}")
 
 
 def safe_name(name: str) -> str:

@@ -6,8 +6,9 @@ import json
 import random
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fuzz
 import httpx
@@ -210,6 +211,31 @@ def test_servers_leave_each_other_what_they_are_at(library: Library, monkeypatch
         receiving.end()
         go.set()
         assert ended(first, job)["state"] == "failed"
+
+
+def test_more_than_can_wait_are_told_when_to_come_again_before_they_are_received(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_OPEN", 2)
+    go = held(monkeypatch)
+    received: list[Path] = []
+    receive = Uploads.receive
+
+    def note(self: Uploads) -> AbstractContextManager[tuple[BinaryIO, Path]]:
+        received.append(self.folder)
+        return receive(self)
+
+    monkeypatch.setattr(Uploads, "receive", note)
+    with running(library) as client:
+        taken = [upload(client, f"{seed}.pdf", pdf_bytes(1, seed=seed)) for seed in range(2)]
+        assert [one.status_code for one in taken] == [202, 202]
+        refused = upload(client, "3.pdf", bytes(3_000_000))
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
+        assert refused.json()["detail"] == "too many books are waiting to be indexed"
+        assert len(received) == 2
+        go.set()
+        assert [ended(client, one.json())["state"] for one in taken] == ["failed", "failed"]
+        assert upload(client, "3.pdf", pdf_bytes(1, seed=3)).status_code == 202
 
 
 def test_of_what_fails_nothing_is_left(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,47 @@ def test_a_file_that_is_no_book_says_why_it_was_not_added(phone: Page) -> None:
     expect(phone.locator(".book")).to_have_count(5)
 
 
+def test_books_wait_for_a_server_that_has_many_to_index(phone: Page) -> None:
+    refused: list[str] = []
+
+    def refuse_twice(route: Route) -> None:
+        if route.request.method != "POST" or len(refused) == 2:
+            route.fallback()
+            return
+        refused.append(route.request.url)
+        busy = '{"title": "Service Unavailable", "status": 503, "detail": "too many books"}'
+        headers = {"Retry-After": "1", "Content-Type": "application/problem+json"}
+        route.fulfill(status=503, headers=headers, body=busy)
+
+    phone.route("**/api/v1/books", refuse_twice)
+    # A stream for each of many would leave the browser no connection for anything else.
+    phone.add_init_script(
+        """window.streams = [0];
+        const Source = window.EventSource;
+        window.EventSource = class extends Source {
+          constructor(url) {
+            super(url);
+            window.streams.push(window.streams.at(-1) + 1);
+          }
+          close() {
+            super.close();
+            window.streams.push(window.streams.at(-1) - 1);
+          }
+        };"""
+    )
+    open_library(phone)
+    books = [pdf("first.pdf", pdf_bytes(1, seed=21)), pdf("second.pdf", pdf_bytes(1, seed=22))]
+    phone.locator(".screen-head input[type=file]").set_input_files(books)
+    expect(phone.locator(".upload", has_text="first.pdf")).to_contain_text("Waiting for its turn")
+    for name in ("first", "second"):
+        expect(phone.locator(".upload", has_text=f"{name}.pdf")).to_have_attribute("data-phase", "done")
+        phone.locator(".book", has_text=name).get_by_role("button", name=f"Remove {name}").click()
+        phone.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(phone.locator(".book", has_text=name)).to_have_count(0)
+    assert len(refused) == 2
+    assert max(phone.evaluate("window.streams")) == 1
+
+
 def many(number: int) -> str:
     books = [
         {

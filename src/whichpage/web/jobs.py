@@ -20,6 +20,8 @@ from whichpage.web.uploads import Uploads
 
 # Ended jobs that can still be asked for, and open ones that are taken on.
 _KEPT, _OPEN = 100, 50
+# About what a book of some hundred pages takes.
+_RETRY_SECONDS = 30
 
 _log = logging.getLogger(__name__)
 
@@ -71,9 +73,17 @@ class Jobs:
             Overloaded: too many are waiting.
         """
         with self._lock:
-            if sum(not job.ended for job in self._jobs.values()) >= _OPEN:
-                raise Overloaded("too many books are waiting to be indexed", retry_after=60)
+            self._require_room()
             return self._take(path, name)
+
+    def require_room(self) -> None:
+        """Makes sure that another upload would be taken on; before it is even received.
+
+        Raises:
+            Overloaded: too many are waiting.
+        """
+        with self._lock:
+            self._require_room()
 
     def done(self, name: str, book: Book) -> Job:
         """A job that has nothing left to do: the library has this content."""
@@ -175,6 +185,10 @@ class Jobs:
         # The sender is told, and may send it again: it must not lie there for good.
         self._uploads.remove(job.path)
         self._note(job.id, state="failed", seconds_left=None, error=why)
+
+    def _require_room(self) -> None:
+        if sum(not job.ended for job in self._jobs.values()) >= _OPEN:
+            raise Overloaded("too many books are waiting to be indexed", retry_after=_RETRY_SECONDS)
 
     def _take(self, path: Path, name: str) -> Job:
         job = Job(secrets.token_hex(8), name, path)

@@ -15,9 +15,9 @@ from whichpage.adding import Content
 from whichpage.errors import SourceError
 from whichpage.files import kind_of
 from whichpage.web.api import problems
-from whichpage.web.bodies import Limits, read_part
+from whichpage.web.bodies import Limits, drain, read_part
 from whichpage.web.jobs import Job
-from whichpage.web.problems import BadUpload, UnsupportedMedia
+from whichpage.web.problems import BadUpload, Overloaded, UnsupportedMedia
 from whichpage.web.schema import BASE, JobOut, JobsOut
 from whichpage.web.service import Serves, Service
 
@@ -102,6 +102,11 @@ async def events(id: JobId, service: Serves) -> StreamingResponse:
 
 async def _receive(request: Request, service: Service) -> Job:
     """Receives a file, looks whether it is a book, and takes it on."""
+    try:
+        service.jobs.require_room()
+    except Overloaded:
+        await drain(request.receive)
+        raise
     limits = Limits(service.uploads.most, service.options.idle_seconds)
     with service.uploads.receive() as (file, part):
 

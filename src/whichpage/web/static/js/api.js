@@ -29,12 +29,12 @@ async function request(path, options = {}) {
 
 async function problem(response) {
   const said = await response.json().catch(() => ({}));
-  return new ApiError(response.status, said.title ?? response.statusText, said.detail, retryAfter(response));
+  const wait = retryAfter(response.headers.get("Retry-After"));
+  return new ApiError(response.status, said.title ?? response.statusText, said.detail, wait);
 }
 
 /** Seconds of a Retry-After header, which may be a number or a date. */
-function retryAfter(response) {
-  const value = response.headers.get("Retry-After");
+function retryAfter(value) {
   if (!value) return 2;
   const seconds = Number(value);
   if (Number.isFinite(seconds)) return Math.max(1, seconds);
@@ -97,10 +97,25 @@ export const healthy = () =>
   );
 
 /**
- * Sends a book; fetch tells nothing of an upload's progress, XMLHttpRequest does.
- * @returns {Promise<{id: string, events: string}>} the job that indexes it
+ * Sends a book. A server that has many to index is asked again when it said so, however long that takes.
+ * @param {File} file
+ * @param {{onSent: (fraction: number) => void, onWait: () => void}} how
+ * @returns the job that indexes it, as in the API
  */
-export function addBook(file, { onSent, signal }) {
+export async function addBook(file, { onSent, onWait }) {
+  for (;;) {
+    try {
+      return await sendBook(file, onSent);
+    } catch (error) {
+      if (error.status !== 503) throw error;
+      onWait();
+      await pause(error.retryAfter);
+    }
+  }
+}
+
+/** Sends a book once; fetch tells nothing of an upload's progress, XMLHttpRequest does. */
+function sendBook(file, onSent) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
     sending.open("POST", `${API}/books`);
@@ -111,9 +126,11 @@ export function addBook(file, { onSent, signal }) {
     sending.onload = () => {
       const said = sending.response ?? {};
       if (sending.status === 202) resolve(said);
-      else reject(new ApiError(sending.status, said.title ?? sending.statusText, said.detail, 2));
+      else {
+        const wait = retryAfter(sending.getResponseHeader("Retry-After"));
+        reject(new ApiError(sending.status, said.title ?? sending.statusText, said.detail, wait));
+      }
     };
-    signal?.addEventListener("abort", () => sending.abort());
     const body = new FormData();
     body.append("file", file, file.name);
     sending.send(body);

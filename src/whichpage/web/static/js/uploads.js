@@ -9,6 +9,9 @@ import { detailOf, explain, t } from "./i18n.js";
 const uploads = [];
 const listeners = new Set();
 let line = Promise.resolve(); // one file is sent at a time; the others wait
+// The server indexes one after the other, and so they are followed: an open stream each would take all of the few
+// connections that a browser has for a server.
+let following = Promise.resolve();
 
 /** All uploads that have not been dismissed, the latest first. */
 export const allUploads = () => uploads;
@@ -42,29 +45,32 @@ export function add(files) {
 async function send(file, upload) {
   change(upload, { phase: "sending" });
   try {
-    const job = await addBook(file, { onSent: (fraction) => change(upload, { fraction }) });
-    change(upload, { job: job.id, phase: "queued" });
-    follow(upload, job.events);
+    const job = await addBook(file, {
+      onSent: (fraction) => change(upload, { phase: "sending", fraction }),
+      onWait: () => change(upload, { phase: "queued" }),
+    });
+    change(upload, { job: job.id, ...stateOf(job) });
+    follow(upload, job);
   } catch (error) {
     failed(upload, error);
   }
 }
 
-async function follow(upload, events) {
-  try {
-    await followJob(events, (state) =>
-      change(upload, {
-        phase: state.state,
-        done: state.pages_done,
-        total: state.pages_total,
-        left: state.seconds_left,
-        book: state.book,
-        detail: state.error,
-      }),
-    );
-  } catch (error) {
-    failed(upload, error);
-  }
+const stateOf = (job) => ({
+  phase: job.state,
+  done: job.pages_done,
+  total: job.pages_total,
+  left: job.seconds_left,
+  book: job.book,
+  detail: job.error,
+});
+
+/** Keeps an upload as its job is, to the job's end. */
+function follow(upload, job) {
+  if (job.state === "done" || job.state === "failed") return;
+  following = following
+    .then(() => followJob(job.events, (now) => change(upload, stateOf(now))))
+    .catch((error) => failed(upload, error));
 }
 
 function failed(upload, error) {
@@ -77,14 +83,7 @@ export async function adoptJobs() {
   const known = new Set(uploads.map((upload) => upload.job));
   for (const job of (await jobs()).reverse()) {
     if (known.has(job.id) || job.state === "done" || dismissed.has(job.id)) continue;
-    const upload = begin(job.name, {
-      job: job.id,
-      phase: job.state,
-      done: job.pages_done,
-      total: job.pages_total,
-      detail: job.error,
-    });
-    if (job.state !== "failed") follow(upload, job.events);
+    follow(begin(job.name, { job: job.id, ...stateOf(job) }), job);
   }
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from in_browser import camera_film, launch, opened
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, Playwright, Route, expect
 
 pytest_plugins = ["browser_fixtures"]
 
@@ -60,6 +60,28 @@ def test_the_camera_looks_by_itself_until_a_page_is_verified(paper: Page) -> Non
     # The same page once more is no news; the reader is told to turn to another.
     paper.get_by_role("link", name="Find").click()
     expect(paper.locator(".finder-status")).to_have_text("This is still page 3. Turn to another")
+
+
+def test_an_open_book_is_no_news_while_both_its_pages_are_known(paper: Page) -> None:
+    # Answers are made up: of two pages, now one, now the other is the surer one.
+    def match(page: int) -> dict[str, object]:
+        made = {"source": "a.pdf", "page": page, "verified": True, "confidence": 0.97, "file": None}
+        quad = [[1, 2], [60, 2], [60, 90], [1, 90]]
+        return {**made, "text": None, "quad": quad, "book": {"id": 1, "title": "A", "pages": 99}}
+
+    seen = [[12, 13], [13], [13, 12], [12], [12, 14]]
+
+    def answer(route: Route) -> None:
+        pages = seen.pop(0) if len(seen) > 1 else seen[0]
+        found = {"photo": "camera.jpg", "status": "found", "seconds": 0.1, "width": 64, "height": 96}
+        route.fulfill(json={**found, "matches": [match(page) for page in pages]})
+
+    paper.route(re.compile("/find$"), answer)
+    start(paper)
+    expect(paper.locator(".match-tab")).to_have_text(["Page 12", "Page 13"])
+    paper.get_by_role("link", name="Find").click()
+    expect(paper.locator(".match-tab")).to_have_text(["Page 12", "Page 14"])
+    assert len(seen) == 1
 
 
 def test_the_shutter_takes_one_photo(paper: Page) -> None:

@@ -38,6 +38,9 @@ async function patiently(blob, { name, signal, onPhase }) {
   }
 }
 
+/** A page of a book, to be told from others. */
+export const pageKey = (match) => `${match.book.id}:${match.page}`;
+
 /** The verified pages of an answer, in the order of the books and their pages. */
 export const verified = (answer) =>
   answer.matches.filter((match) => match.verified).sort((a, b) => a.book.id - b.book.id || a.page - b.page);

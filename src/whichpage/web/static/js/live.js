@@ -1,5 +1,6 @@
 // The live camera: opening it, and looking through it by itself until a page is verified.
 import { find } from "./api.js";
+import { pageKey, verified } from "./asking.js";
 import { jpeg } from "./photo.js";
 
 const LOOK_EVERY = 300; // milliseconds between looks
@@ -43,8 +44,8 @@ export const torchOf = (stream) => {
 /**
  * Looks a few times a second until a page is verified, patience ends or the signal says so.
  * @param {HTMLVideoElement} video
- * @param {{signal: AbortSignal, ignore: string|null, onState: (state: string, value?: number) => void}} how
- *   ignore: "book:page" that was just answered and is not news; onState hears "dark", "moving", "looking",
+ * @param {{signal: AbortSignal, ignore: Set<string>, onState: (state: string, value?: number) => void}} how
+ *   ignore: the pages (`pageKey`) that were just answered and are not news; onState hears "dark", "moving", "looking",
  *   "unseen" with how often nothing was seen, "same" with the page, "error" with what went wrong
  * @returns {Promise<{frame: Blob, answer: object}|null>} null when it paused
  */
@@ -63,9 +64,9 @@ export async function watch(video, { signal, ignore, onState }) {
     const frame = await jpeg(video, FRAME, 0.85);
     sent = performance.now();
     const answer = await find(frame, { name: "camera.jpg", signal });
-    const first = answer.matches.find((match) => match.verified);
-    if (first && `${first.book.id}:${first.page}` !== ignore) return { frame, answer };
-    if (first) onState("same", first.page);
+    const pages = verified(answer);
+    if (pages.some((match) => !ignore.has(pageKey(match)))) return { frame, answer };
+    if (pages.length) onState("same", pages[0].page);
     else if (!dark && !moving) onState("unseen", ++unseen);
   }
   return null;

@@ -1,5 +1,6 @@
 // The live camera on the finding screen: its picture, shutter, lamp, and the automatic mode.
 import { Unreachable } from "../api.js";
+import { pageKey } from "../asking.js";
 import { reachable } from "../connection.js";
 import { h, icon } from "../dom.js";
 import { t } from "../i18n.js";
@@ -11,11 +12,11 @@ const AUTO = "auto"; // whether the reader wants the camera to look by itself
 const SHUTTER_SIDE = 2000; // pixels
 
 let wantsCamera = false; // once started, the camera starts again when the reader comes back
-let ignored = null; // "book:page" that it need not report twice in a row
+let ignored = new Set(); // pages that it need not report twice in a row
 
-/** Says which page was answered last: the camera waits for another. */
-export function justAnswered(page) {
-  ignored = page;
+/** Says which pages were answered last: the camera waits for another. An open book shows two. */
+export function justAnswered(matches) {
+  ignored = new Set(matches.map(pageKey));
 }
 
 export class CameraView {

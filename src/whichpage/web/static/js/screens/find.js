@@ -160,8 +160,9 @@ class FindView {
   }
 
   goTo(entry) {
-    const first = verified(entry.answer)[0];
-    justAnswered(first ? `${first.book.id}:${first.page}` : null);
+    const pages = verified(entry.answer);
+    const [first] = pages;
+    justAnswered(pages);
     speak(first ? t.foundSpoken(first.book.title, first.page) : t.notFoundSpoken);
     location.hash = `#/answer/${entry.id}`;
   }

@@ -121,6 +121,27 @@ def test_several_photos_are_answered_in_a_row_and_kept(phone: Page) -> None:
     expect(phone.locator(".notice")).to_have_text("2 of 3 photos found. They are all in the history.")
 
 
+def test_one_bad_photo_among_several_is_told_at_the_end(phone: Page) -> None:
+    words = {"name": "words.jpg", "mimeType": "image/jpeg", "buffer": b"no photo at all"}
+    good = [
+        {"name": name, "mimeType": "image/jpeg", "buffer": (PHOTOS / name).read_bytes()}
+        for name in ("01-flat.jpg", "02-curled.jpg")
+    ]
+    phone.goto("/#/")
+    chosen = [good[0], words, good[1]]
+    phone.locator(".welcome input[type=file]").last.set_input_files(chosen)  # type: ignore[arg-type]
+    problem = phone.locator(".finder-problem")
+    expect(problem).to_contain_text("1 of 3 photos could not be looked up:")
+    expect(problem.locator("li")).to_have_text(["words.jpg: This file cannot be read."])
+    expect(problem).to_contain_text("Of the others, 2 of 2 found. They are in the history.")
+    with phone.expect_response(FIND) as again:  # of the bad one alone
+        problem.get_by_role("button", name="Try again").click()
+    assert again.value.status == 422
+    expect(problem).to_contain_text("This file cannot be read.")
+    phone.get_by_role("link", name="History").click()
+    expect(phone.locator(".history-words strong")).to_have_text(["Page 21", "Page 3"])
+
+
 def test_a_large_photo_is_scaled_down_and_turned_before_it_is_sent(phone: Page) -> None:
     with Image.open(PHOTOS / "01-flat.jpg") as image:
         large = image.resize((3000, 4000)).rotate(90, expand=True)

@@ -65,6 +65,8 @@ export default {
   waitingForServer: "The computer cannot be reached. This photo is sent as soon as it can…",
   photoOf: (n, all) => `Photo ${n} of ${all}`,
   severalDone: (found, all) => `${found} of ${all} photos found. They are all in the history.`,
+  severalRefused: (refused, all) => `${refused} of ${all} photos could not be looked up:`,
+  severalOthers: (found, others) => `Of the others, ${found} of ${others} found. They are in the history.`,
 
   found: "Found",
   foundSpoken: (title, n) => `Found: page ${n} of ${title}`,

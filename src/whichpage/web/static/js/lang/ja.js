@@ -66,6 +66,8 @@ export default {
   waitingForServer: "パソコンにつながりません。つながりしだい、この写真を送ります…",
   photoOf: (n, all) => `${all}枚中 ${n}枚目`,
   severalDone: (found, all) => `${all}枚のうち ${found}枚が見つかりました。履歴に残っています。`,
+  severalRefused: (refused, all) => `${all}枚のうち ${refused}枚は調べられませんでした。`,
+  severalOthers: (found, others) => `ほかの ${others}枚のうち ${found}枚が見つかりました。履歴に残っています。`,
 
   found: "見つかりました",
   foundSpoken: (title, n) => `見つかりました。「${title}」の ${n}ページです`,

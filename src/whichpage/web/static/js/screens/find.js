@@ -23,6 +23,12 @@ export function findScreen() {
   };
 }
 
+// What the server says of a photo, and not of itself or of who asks: the next one may fare better.
+const OF_THE_PHOTO = new Set([400, 413, 415, 422, 500]);
+
+/** How many of these entries of the history have a page. */
+const found = (entries) => entries.filter((entry) => verified(entry.answer).length).length;
+
 class FindView {
   constructor() {
     this.asking = null; // the AbortController of the photos that are being looked up
@@ -121,7 +127,10 @@ class FindView {
     this.goTo(await keep({ name: frame.name, photo: frame, thumbnail, shown: true, answer }));
   }
 
-  /** Looks photos up one after the other; one leads to its answer, several to the history. */
+  /**
+   * Looks photos up one after the other; one leads to its answer, several to the history. Among several, one that
+   * cannot be read is left out and told at the end.
+   */
   async lookUp(photos) {
     if (!photos.length) return;
     this.asking?.abort();
@@ -129,23 +138,45 @@ class FindView {
     this.camera.stopWatching();
     this.problem.hidden = true;
     const entries = [];
+    const refused = [];
+    let index = 0;
     try {
-      for (const [index, photo] of photos.entries()) {
+      for (; index < photos.length; index++) {
+        const photo = photos[index];
         const place = photos.length > 1 ? `${t.photoOf(index + 1, photos.length)} — ` : "";
         this.showStill(photo);
         const onPhase = (text) => control.signal.aborted || this.setState("working", place + text);
-        entries.push(await ask(photo, { name: photo.name || "photo", signal: control.signal, onPhase }));
+        try {
+          entries.push(await ask(photo, { name: photo.name || "photo", signal: control.signal, onPhase }));
+        } catch (error) {
+          if (photos.length === 1 || !OF_THE_PHOTO.has(error.status)) throw error;
+          refused.push({ photo, error });
+        }
       }
     } catch (error) {
       if (this.asking !== control) return; // other photos have taken their place
       this.asking = null;
       this.rest();
-      if (error.name !== "AbortError") this.fail(error, () => this.lookUp(photos.slice(entries.length)));
+      const left = [...refused.map((one) => one.photo), ...photos.slice(index)];
+      if (error.name !== "AbortError") this.fail(error, () => this.lookUp(left));
       return;
     }
     if (this.asking !== control) return;
     this.asking = null;
-    this.arriveAt(entries);
+    if (refused.length) this.tellRefused(entries, refused);
+    else this.arriveAt(entries);
+  }
+
+  /** Says which of several photos were answered and which could not be, and why. */
+  tellRefused(entries, refused) {
+    const told = t.severalRefused(refused.length, refused.length + entries.length);
+    // Nothing is told on a screen that the reader has left.
+    if (!this.element.isConnected) return void notice(told);
+    this.rest();
+    const why = ({ photo, error }) => h("li", {}, `${photo.name}: ${explain(error)}`);
+    const rest = entries.length ? h("p", {}, t.severalOthers(found(entries), entries.length)) : null;
+    const again = () => this.lookUp(refused.map((one) => one.photo));
+    this.showProblem(told, [h("ul", {}, refused.map(why)), rest], again);
   }
 
   arriveAt(entries) {
@@ -155,7 +186,7 @@ class FindView {
       return void notice(first ? t.foundSpoken(first.book.title, first.page) : t.notFoundSpoken);
     }
     if (entries.length === 1) return void this.goTo(entries[0]);
-    notice(t.severalDone(entries.filter((entry) => verified(entry.answer).length).length, entries.length));
+    notice(t.severalDone(found(entries), entries.length));
     if (this.element.isConnected) location.hash = "#/history";
   }
 
@@ -211,7 +242,7 @@ class FindView {
     if (!text) return;
     this.problem.replaceChildren(
       icon("warning"),
-      h("div", {}, h("p", {}, text), detail ? h("p.small", {}, detail) : null),
+      h("div", {}, h("p", {}, text), detail ? h("div.small", {}, detail) : null),
       again ? h("button.button", { type: "button", onclick: again }, t.retry) : null,
     );
   }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from books import make_archive, make_pdf
+from books import TINY_MODEL, make_archive, make_pdf
 from PIL import Image
 from running import DEMO, running
 
@@ -79,6 +79,19 @@ def test_a_picture_is_asked_for_once(demo: httpx.Client) -> None:
     assert (again.status_code, again.content) == (304, b"")
     other = demo.get("books/1/pages/1/image?width=99", headers={"If-None-Match": first.headers["etag"]})
     assert other.status_code == 200
+
+
+def test_no_picture_of_another_library_is_shown(tmp_path: Path) -> None:
+    """Two libraries, one after the other at one address: each has a book 1."""
+    pictures: list[httpx.Response] = []
+    for name in ("a", "b"):
+        with Library.open(tmp_path / name, model=TINY_MODEL, create=True) as library:
+            library.add(make_pdf(tmp_path / f"{name}.pdf", 1))
+            with running(library) as client:
+                asked = {"If-None-Match": pictures[-1].headers["etag"]} if pictures else {}
+                pictures.append(client.get("books/1/cover", headers=asked))
+    assert [one.status_code for one in pictures] == [200, 200]
+    assert {one.headers["cache-control"] for one in pictures} == {"private, no-cache"}
 
 
 def test_text_is_that_of_the_page(demo: httpx.Client, demo_library: Library, tmp_path: Path) -> None:

@@ -25,8 +25,9 @@ router = APIRouter()
 WIDTH, COVER_WIDTH = 1000, 240
 _Responses = dict[int | str, dict[str, Any]]
 Width = Annotated[int, Query(ge=16, le=2400, description="Width in pixels, at most.")]
-# A page of a book never changes under its id; an hour later the browser asks whether it is still there.
-_CACHED = "private, max-age=3600"
+# Asked each time whether it is still this one: in another library, served at the same address, the same id
+# means another book.
+_CACHED = "private, no-cache"
 _JPEG: _Responses = {200: {"description": "The picture.", "content": {"image/jpeg": {}}}}
 _PDF: dict[str, Any] = {"application/pdf": {}}
 _RANGES: _Responses = {

@@ -7,7 +7,7 @@ import re
 import urllib.request
 
 from in_browser import found, opened
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 pytest_plugins = ["browser_fixtures"]
 
@@ -130,6 +130,34 @@ def test_a_copied_link_opens_the_page(browser: Browser, address: str) -> None:
 def test_a_link_to_a_book_that_is_gone_says_so(phone: Page) -> None:
     phone.goto("/#/book/999999/page/1")
     expect(phone.locator("h1")).to_have_text("This book is not in the library any more.")
+
+
+def test_a_page_that_does_not_come_is_asked_for_again_or_says_why(browser: Browser, address: str) -> None:
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        # The image asks once, the page once more to learn why.
+        status = 503 if len(refused) <= 2 else 422
+        problem = {"title": "no", "status": status, "detail": "the book is damaged"}
+        if "/pages/3/" in route.request.url and len(refused) > 2:
+            route.fallback()
+            return
+        route.fulfill(status=status, headers={"Retry-After": "1"}, body=json.dumps(problem))
+
+    book = book_id(address, "testmath")
+    with opened(browser, address) as page:
+        page.route(re.compile("/pages/3/image"), refuse)
+        page.goto(f"/#/book/{book}/page/3")
+        leaf = page.locator(".leaf:not([inert])")
+        expect(leaf).to_contain_text("The server is busy. Trying again in 1 s…")
+        expect(leaf.locator("img")).to_have_js_property("complete", True)
+        assert leaf.locator("img").evaluate("image => image.naturalWidth") > 100
+        page.route(re.compile("/pages/9/image"), refuse)
+        page.goto(f"/#/book/{book}/page/9")
+        expect(leaf).to_contain_text("This page cannot be shown.")
+        expect(leaf).to_contain_text("This file cannot be read.")
+        expect(leaf).to_contain_text("the book is damaged")
 
 
 def test_the_text_of_the_page_can_be_read_and_copied(browser: Browser, address: str) -> None:

@@ -122,6 +122,55 @@ def test_automatic_looking_can_be_turned_off_and_on_and_the_camera_stopped(
         assert page.evaluate("document.querySelector('video').srcObject") is None
 
 
+def see(page: Page, *, hidden: bool) -> None:
+    """As if the reader went to another app, or came back."""
+    page.evaluate(
+        """(hidden) => {
+          Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_the_camera_comes_back_with_the_reader_and_its_lamp_is_off(paper: Page) -> None:
+    paper.add_init_script(
+        """localStorage.setItem("whichpage.auto", "off");
+        MediaStreamTrack.prototype.getCapabilities = () => ({ torch: true });
+        MediaStreamTrack.prototype.applyConstraints = () => Promise.resolve();"""
+    )
+    start(paper)
+    lamp = paper.get_by_role("button", name="Light", exact=True)
+    lamp.click()
+    expect(lamp).to_have_attribute("aria-pressed", "true")
+    see(paper, hidden=True)
+    assert paper.evaluate("document.querySelector('video').srcObject") is None
+    see(paper, hidden=False)
+    expect(paper.locator(".finder")).to_have_attribute("data-state", "live")
+    assert paper.evaluate("document.querySelector('video').srcObject.active")
+    expect(lamp).to_have_attribute("aria-pressed", "false")
+    # One that the reader stopped stays so.
+    paper.get_by_role("button", name="Stop the camera").click()
+    see(paper, hidden=True)
+    see(paper, hidden=False)
+    paper.wait_for_timeout(500)
+    expect(paper.get_by_role("button", name="Start the camera")).to_be_visible()
+
+
+def test_the_camera_comes_back_after_a_photo_that_was_being_looked_up(paper: Page) -> None:
+    paper.add_init_script("localStorage.setItem('whichpage.auto', 'off')")
+    paper.route(re.compile("/find$"), lambda route: None)  # an answer that never comes
+    start(paper)
+    paper.get_by_role("button", name="Take the photo").click()
+    expect(paper.locator(".finder")).to_have_attribute("data-state", "working")
+    see(paper, hidden=True)
+    see(paper, hidden=False)
+    expect(paper.locator(".finder")).to_have_attribute("data-state", "working")
+    paper.get_by_role("button", name="Cancel").click()
+    expect(paper.locator(".finder")).to_have_attribute("data-state", "live")
+    assert paper.evaluate("document.querySelector('video').srcObject.active")
+
+
 def test_a_camera_that_may_not_be_used_is_explained(phone: Page) -> None:
     phone.add_init_script(
         "navigator.mediaDevices.getUserMedia ="

@@ -7,7 +7,7 @@ import io
 import re
 from pathlib import Path
 
-from in_browser import found, give
+from in_browser import PHOTOS, found, give
 from playwright.sync_api import Page, expect
 
 pytest_plugins = ["browser_fixtures"]
@@ -79,3 +79,49 @@ def test_entries_are_forgotten_one_by_one_or_all_after_a_question(phone: Page) -
     expect(rows).to_have_count(0)
     phone.reload()
     expect(phone.locator(".empty")).to_be_visible()
+
+
+def test_a_connection_that_the_browser_closed_is_opened_anew(phone: Page) -> None:
+    found(phone, "01-flat.jpg")
+    phone.evaluate(
+        """() => {
+          const begin = IDBDatabase.prototype.transaction;
+          let closed = false;
+          IDBDatabase.prototype.transaction = function (...given) {
+            if (!closed) this.close();
+            closed = true;
+            return begin.apply(this, given);
+          };
+        }"""
+    )
+    phone.get_by_role("link", name="History").click()
+    expect(phone.locator(".history-words strong")).to_have_text(["Page 3"])
+
+
+# Until `window.mended`, as where the browser's storage is broken.
+_BREAK = """() => {
+  const begin = IDBDatabase.prototype.transaction;
+  IDBDatabase.prototype.transaction = function (...given) {
+    if (window.mended) return begin.apply(this, given);
+    throw new DOMException("Connection to Indexed Database server lost", "UnknownError");
+  };
+}"""
+
+
+def test_a_history_that_cannot_be_read_says_so(phone: Page) -> None:
+    found(phone, "01-flat.jpg")
+    phone.evaluate(_BREAK)
+    phone.get_by_role("link", name="History").click()
+    expect(phone.locator("h1")).to_have_text("Connection to Indexed Database server lost")
+    phone.evaluate("window.mended = true")
+    phone.get_by_role("button", name="Try again").click()
+    expect(phone.locator(".history-words strong")).to_have_text(["Page 3"])
+
+
+def test_an_answer_that_cannot_be_kept_is_shown(phone: Page) -> None:
+    phone.goto("/")
+    phone.evaluate(_BREAK)
+    phone.locator(".welcome input[type=file]").last.set_input_files(PHOTOS / "01-flat.jpg")
+    expect(phone.locator("h1")).to_have_text("Page 3")
+    phone.get_by_role("link", name="History").click()
+    expect(phone.locator(".history-words strong")).to_have_text(["Page 3"])

@@ -41,7 +41,7 @@ function retryAfter(value) {
   return Math.max(1, Math.ceil((Date.parse(value) - Date.now()) / 1000) || 2);
 }
 
-const pause = (seconds, signal) =>
+export const pause = (seconds, signal) =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, seconds * 1000);
     signal?.addEventListener("abort", () => {
@@ -89,6 +89,9 @@ export function pageImage(id, page, cssWidth) {
   const width = WIDTHS.find((one) => one >= wanted) ?? WIDTHS.at(-1);
   return `${API}/books/${id}/pages/${page}/image?width=${width}`;
 }
+
+/** The picture at such an address, for an image that could not show it: an image is not told why. */
+export const picture = async (src) => (await request(src)).blob();
 
 export const healthy = () =>
   request("health", { cache: "no-store" }).then(

@@ -6,6 +6,7 @@ import { notice, noticePlaces } from "./notices.js";
 import { imagesOf } from "./photo.js";
 import { answerScreen } from "./screens/answer.js";
 import { bookScreen } from "./screens/book.js";
+import { failure } from "./screens/failure.js";
 import { findScreen } from "./screens/find.js";
 import { historyScreen } from "./screens/history.js";
 import { libraryScreen } from "./screens/library.js";
@@ -39,7 +40,13 @@ async function show({ focus = true } = {}) {
   const path = location.hash.slice(1) || "/";
   const way = WAYS.find(([pattern]) => pattern.test(path)) ?? WAYS[0];
   const turn = ++drawn;
-  const next = await way[2](...(way[0].exec(path) ?? []).slice(1).map(asNumber));
+  const parts = (way[0].exec(path) ?? []).slice(1).map(asNumber);
+  let next;
+  try {
+    next = await way[2](...parts);
+  } catch (error) {
+    next = failure(error);
+  }
   if (turn !== drawn) {
     next.destroy?.();
     return;

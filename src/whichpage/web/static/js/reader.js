@@ -1,9 +1,10 @@
 // A book to leaf through: page by page with buttons, arrow keys, a slider or a swipe; its PDF, link and text.
-import { pageImage, pageText } from "./api.js";
+import { pageImage, pageText, pause, picture, Unreachable } from "./api.js";
 import { copy } from "./clipboard.js";
-import { h, icon } from "./dom.js";
+import { reachable } from "./connection.js";
+import { h, icon, showBlob } from "./dom.js";
 import { enlarged } from "./enlarged.js";
-import { t } from "./i18n.js";
+import { detailOf, explain, t } from "./i18n.js";
 
 const SETTLED = 250; // milliseconds a page must stay before its text is fetched
 const TURN = 260; // milliseconds of the movement, as in reader.css
@@ -127,10 +128,30 @@ export class Reader {
       draggable: "false",
       decoding: "async",
       onload: () => leaf.classList.add("loaded"),
-      onerror: () => leaf.replaceChildren(h("p.muted", {}, t.pageUnreadable)),
     });
+    image.addEventListener("error", () => this.mend(leaf, image), { once: true });
     leaf.append(image);
     return leaf;
+  }
+
+  /** Asks for a picture that did not come: again where the server is busy or away, else why it does not. */
+  async mend(leaf, image) {
+    const say = (...lines) => leaf.replaceChildren(h("div.muted", {}, lines.map((line) => h("p", {}, line))));
+    while (leaf.isConnected) {
+      try {
+        const blob = await picture(image.getAttribute("src"));
+        image.addEventListener("error", () => say(t.pageUnreadable));
+        return void leaf.replaceChildren(showBlob(image, blob));
+      } catch (error) {
+        if (error instanceof Unreachable) {
+          say(t.offline);
+          await reachable();
+        } else if (error.status === 503) {
+          say(t.busyWait(error.retryAfter));
+          await pause(error.retryAfter);
+        } else return void say(t.pageUnreadable, explain(error), detailOf(error) ?? "");
+      }
+    }
   }
 
   /** Turns to the next (1) or previous (-1) page, with the movement of a page being pushed aside. */

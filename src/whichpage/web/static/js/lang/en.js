@@ -107,7 +107,7 @@ export default {
   textCopied: "Text copied",
   zoom: "Enlarge",
   pageAlt: (n, title) => `Page ${n} of ${title}`,
-  pageUnreadable: "This page cannot be shown; its file may have moved.",
+  pageUnreadable: "This page cannot be shown.",
   noSuchBook: "This book is not in the library any more.",
   inLibrary: "See it in the library",
 

@@ -109,7 +109,7 @@ export default {
   textCopied: "文字をコピーしました",
   zoom: "拡大",
   pageAlt: (n, title) => `「${title}」の ${n}ページ`,
-  pageUnreadable: "このページは表示できません。ファイルが移動したのかもしれません。",
+  pageUnreadable: "このページは表示できません。",
   noSuchBook: "この本は、もう本棚にありません。",
   inLibrary: "本棚で見る",
 

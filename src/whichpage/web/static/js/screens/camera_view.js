@@ -23,8 +23,9 @@ export class CameraView {
   /**
    * @param {{picker: Element, state: (name: string, text?: string) => void, say: (text: string) => void,
    *   problem: (text: string) => void, fail: (error: Error) => void, photo: (photo: File) => void,
-   *   found: (frame: File, answer: object) => void}} on the screen it belongs to; `picker` stands beside the
-   *   shutter, `photo` takes what the shutter took, `found` what was seen without it
+   *   found: (frame: File, answer: object) => void, idle: () => boolean}} on the screen it belongs to; `picker` stands beside the
+   *   shutter, `photo` takes what the shutter took, `found` what was seen without it, `idle` tells whether
+   *   nothing is being looked up
    */
   constructor(on) {
     this.on = on;
@@ -43,8 +44,9 @@ export class CameraView {
       { type: "button", "aria-label": t.stopCamera, hidden: true, onclick: () => this.end() },
       icon("close"),
     );
-    this.onHide = () => document.hidden && this.stop();
-    document.addEventListener("visibilitychange", this.onHide);
+    this.interrupted = false; // whether it was on when the reader left the page for another or another app
+    this.onVisibility = () => (document.hidden ? this.interrupt() : this.resume());
+    document.addEventListener("visibilitychange", this.onVisibility);
   }
 
   get running() {
@@ -57,12 +59,14 @@ export class CameraView {
   }
 
   async start() {
+    this.interrupted = false;
     this.on.problem(null);
     this.on.state("starting", t.startingCamera);
     try {
       const stream = await openCamera(this.video);
       if (!this.video.isConnected) return void end(stream); // the reader went elsewhere meanwhile
       this.stream = stream;
+      if (document.hidden) return void this.interrupt();
       wantsCamera = true;
     } catch (error) {
       const sentences = { NotFoundError: t.noCamera, NotAllowedError: t.cameraDenied };
@@ -72,6 +76,7 @@ export class CameraView {
     }
     this.turnTorch = torchOf(this.stream);
     this.torch.hidden = !this.turnTorch;
+    this.torch.setAttribute("aria-pressed", "false"); // a camera that is opened anew has its lamp off
     this.on.state("live", t.liveManual);
     if (setting(AUTO) !== "off") await this.watch();
   }
@@ -131,6 +136,17 @@ export class CameraView {
     this.stop();
   }
 
+  /** Lets the camera go for as long as the page is not seen. */
+  interrupt() {
+    this.interrupted ||= this.running;
+    this.stop();
+  }
+
+  /** Starts again what was interrupted, once the page is seen and nothing is being looked up. */
+  async resume() {
+    if (this.interrupted && !document.hidden && this.on.idle()) await this.start();
+  }
+
   /** Lets the camera go. */
   stop() {
     this.stopWatching();
@@ -142,7 +158,8 @@ export class CameraView {
   }
 
   destroy() {
-    document.removeEventListener("visibilitychange", this.onHide);
+    document.removeEventListener("visibilitychange", this.onVisibility);
+    this.interrupted = false;
     this.stop();
   }
 }

@@ -40,6 +40,7 @@ class FindView {
       fail: (error) => this.fail(error),
       photo: (photo) => this.lookUp([photo]),
       found: (frame, answer) => this.keepFrame(frame, answer),
+      idle: () => !this.asking,
     });
     this.still = h("img.still", { alt: "", hidden: true });
     this.status = h("p.finder-status", { role: "status", "aria-live": "polite" });
@@ -208,6 +209,7 @@ class FindView {
     this.still.hidden = true;
     const live = this.camera.running;
     this.setState(live ? "live" : "idle", live ? t.liveManual : "");
+    this.camera.resume();
   }
 
   setState(state, text = "") {

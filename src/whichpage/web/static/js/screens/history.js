@@ -2,7 +2,8 @@
 import { verified } from "../asking.js";
 import { csv } from "../csv.js";
 import { confirmDialog, h, icon, showBlob } from "../dom.js";
-import { certainty, language, t } from "../i18n.js";
+import { certainty, explain, language, t } from "../i18n.js";
+import { notice } from "../notices.js";
 import { pageLink } from "../reader.js";
 import { all, clear, forget } from "../store.js";
 
@@ -31,8 +32,7 @@ async function draw(element) {
   const clearAll = async () => {
     if (!(await confirmDialog({ title: t.clearTitle, text: t.clearText, yes: t.clear, no: t.cancel })))
       return;
-    await clear();
-    await draw(element);
+    await changed(clear, element);
   };
   element.replaceChildren(
     h(
@@ -59,21 +59,27 @@ async function draw(element) {
         h(
           "ol.history-list",
           {},
-          list.map((entry) => row(entry, () => draw(element))),
+          list.map((entry) => row(entry, () => changed(() => forget(entry.id), element))),
         ),
       ),
     ),
   );
 }
 
-function row(entry, redraw) {
+/** Changes the history and shows it anew. */
+async function changed(change, element) {
+  try {
+    await change();
+    await draw(element);
+  } catch (error) {
+    notice(explain(error));
+  }
+}
+
+function row(entry, remove) {
   const [first, ...more] = verified(entry.answer);
   const time = new Date(entry.at).toLocaleTimeString(language(), { hour: "2-digit", minute: "2-digit" });
   const thumbnail = entry.thumbnail ? showBlob(h("img", { alt: "" }), entry.thumbnail) : icon("picture");
-  const remove = async () => {
-    await forget(entry.id);
-    await redraw();
-  };
   return h(
     "li",
     {},

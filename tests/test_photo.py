@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import time
+import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +251,60 @@ def png_that_claims(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     content = zlib.compress(bytes(1 << 16))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("I;16", "PNG"), ("I", "TIFF"), ("F", "TIFF"), ("P", "PNG"), ("1", "PNG")]
+)
+def test_large_photo_is_reduced_before_it_is_converted(mode: str, kind: str) -> None:
+    """Left half black, right half white; ten megapixels, whose arrays would take 30 MB and more."""
+    white = {"I;16": 65535, "I": 65535, "F": 1000.0, "P": 255, "1": 1}[mode]
+    image = Image.new(mode, (6400, 1600))
+    image.paste(white, (3200, 0, 6400, 1600))
+    if mode == "P":
+        image.putpalette([value for value in range(256) for _ in range(3)])
+    data = encoded(image, kind, **({"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}))
+    tracemalloc.start()
+    try:
+        photo = decode(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (photo.width, photo.height, photo.pixels.shape) == (6400, 1600, (400, 1600, 3))
+    assert photo.pixels[:, :799].max() == 0
+    assert photo.pixels[:, 801:].min() >= 254
+    assert peak < 15e6
+
+
+def test_large_palette_is_turned_and_see_through_is_white() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(quarters(3000, 4001)).quantize(4)
+    index = image.getpixel((100, 2900))  # blue, lower left: upper left once it is turned to the right
+    photo = decode(encoded(image, "PNG", exif=exif, transparency=index))
+    assert (photo.width, photo.height) == (3000, 4001)
+    assert_quarters(photo, (255, 255, 255), RED, WHITE, GREEN, within=12)
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_large_photos_are_decoded_one_at_a_time(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "_LARGE_PIXELS", 96 * 64 - large)
+    inside = threading.Semaphore(1)
+    together = []
+
+    def note(image: Image.Image) -> Colour:
+        alone = inside.acquire(timeout=0.2)
+        together.append(not alone)
+        time.sleep(0.4)
+        if alone:
+            inside.release()
+        return np.asarray(image)
+
+    monkeypatch.setattr(photos, "_from_pillow", note)
+    data = encoded(quarters(), "PNG")
+    with ThreadPoolExecutor(3) as threads:
+        assert [photo.width for photo in threads.map(decode, [data] * 3)] == [64] * 3
+    assert any(together) is not large
 
 
 def test_pixel_bomb_is_refused_by_its_header() -> None:

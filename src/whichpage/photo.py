@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +23,9 @@ MAX_PHOTO_BYTES = 100_000_000
 MAX_PHOTO_PIXELS = 100_000_000
 # Long side of the pixels that are worked on: twice what the finest step reads of a page that fills the photo.
 WORKING_SIDE = 1600
+# Photos of more pixels are decoded one at a time: a few at once could take gigabytes.
+_LARGE_PIXELS = 16_000_000
+_one_at_a_time = threading.Lock()
 # MPO, a JPEG with a second picture behind it, is opened as JPEG.
 _SUFFIX_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF"]
 _ORIENTATION = ExifTags.Base.Orientation
@@ -134,9 +139,10 @@ def _from_image(image: Image.Image, data: bytes, name: str) -> Photo:
     shrink = max(1.0, max(width, height) / WORKING_SIDE)
     # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; others ignore this.
     image.draft("RGB", (int(width / shrink), int(height / shrink)))
-    pixels = _from_jpeg(image, data)
-    if pixels is None:
-        pixels = _from_pillow(image)
+    with _one_at_a_time if width * height > _LARGE_PIXELS else nullcontext():
+        pixels = _from_jpeg(image, data)
+        if pixels is None:
+            pixels = _from_pillow(image)
     if (pixels.shape[1] > pixels.shape[0]) != (width > height):
         width, height = height, width
     return Photo(_working(pixels), width, height)
@@ -145,9 +151,9 @@ def _from_image(image: Image.Image, data: bytes, name: str) -> Photo:
 def _from_pillow(image: Image.Image) -> Colour:
     """The pixels of any picture, turned as its EXIF says and opaque."""
     spare = int(max(image.size) / WORKING_SIDE)
-    if spare > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+    if spare > 1:
         # Before anything else is done to it, or a large photo stands in memory several times over.
-        image = image.reduce(spare)
+        image = _reduced(image, spare)
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I") or image.mode == "F":
         deep = np.asarray(image).astype(np.float32)
@@ -159,6 +165,26 @@ def _from_pillow(image: Image.Image) -> Colour:
     # Converting copies even where there is nothing to convert, and fresh memory is slow.
     colour = image if image.mode == "RGB" else image.convert("RGB")
     return np.asarray(colour)
+
+
+def _reduced(image: Image.Image, spare: int) -> Image.Image:
+    """The picture at 1/spare of its size; of a rare mode, as it is."""
+    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "I", "F"):
+        return image.reduce(spare)
+    mode = {"1": "L", "P": "RGBA" if "transparency" in image.info else "RGB"}.get(image.mode)
+    if image.mode.startswith("I;16"):
+        mode = "I"
+    if mode is None:
+        return image
+    # Converted first, and so a band at a time: whole, it would take several times as much.
+    width, height = image.size
+    small = Image.new(mode, (-(-width // spare), -(-height // spare)))
+    rows = 64 * spare
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height)))
+        small.paste(band.convert(mode).reduce(spare), (0, top // spare))
+    small.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return small
 
 
 def _from_jpeg(image: Image.Image, data: bytes) -> Colour | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from running import running
 
 from whichpage.library import Library
+from whichpage.web import kept
 from whichpage.web.options import ServeOptions
 from whichpage.web.server import Wishes, choose
 
@@ -168,9 +172,14 @@ def test_metrics_count_by_route(client: httpx.Client) -> None:
     assert "process_resident_memory_bytes" in text
 
 
-def test_a_key_is_needed_where_others_can_come() -> None:
+def test_a_key_is_needed_where_others_can_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "own_folder", lambda: tmp_path)
+
     def wishes(host: str | None, key: str | None = None, *names: str) -> Wishes:
         return Wishes(host=host, port=None, key=key, names=names, tls=False)
+
+    def anew() -> Wishes:
+        return Wishes(host=None, port=None, key=None, names=(), tls=False, new_key=True)
 
     assert choose(wishes("127.0.0.1")).key is None
     assert choose(wishes("::1")).key is None
@@ -185,4 +194,27 @@ def test_a_key_is_needed_where_others_can_come() -> None:
     everywhere = choose(wishes(None))
     assert (everywhere.host, everywhere.port) == (ServeOptions().host, ServeOptions().port)
     assert len(everywhere.key or "") == 32
-    assert everywhere.key != choose(wishes(None)).key
+    # Phones know it: it outlasts the server, until another is asked for.
+    assert choose(wishes(None)).key == everywhere.key
+    other = choose(anew()).key
+    assert other != everywhere.key
+    assert choose(wishes(None)).key == other
+    assert choose(wishes(None, KEY)).key == KEY
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_the_key_is_kept_for_its_owner_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    key = kept.access_key(folder=tmp_path / "data")
+    path = tmp_path / "data" / "access-key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert kept.access_key(folder=tmp_path / "data") == key
+    path.chmod(0o644)  # others may have read it
+    other = kept.access_key(folder=tmp_path / "data")
+    assert other != key
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text("no key")
+    assert kept.access_key(folder=tmp_path / "data") not in (key, other)
+    # Where nothing can be kept, there is one for this start.
+    (tmp_path / "file").write_text("")
+    assert len(kept.access_key(folder=tmp_path / "file")) == 32
+    assert "the access key holds for this start alone" in caplog.text

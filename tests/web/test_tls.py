@@ -33,6 +33,20 @@ def test_it_holds_for_every_name_and_address(tmp_path: Path) -> None:
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(made.certificate, made.key)
 
 
+def test_it_holds_for_earlier_networks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tls.certificate(HOSTS, folder=tmp_path)
+    away = tls.certificate(["localhost", "10.0.0.9"], folder=tmp_path)
+    assert away.fingerprint != home.fingerprint
+    assert tls.certificate(HOSTS, folder=tmp_path) == away
+    names = read(away).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    assert addresses == ["10.0.0.9", *HOSTS[1:4]]
+    monkeypatch.setattr(tls, "_MOST_NAMES", 3)
+    fewer = read(tls.certificate(["10.0.0.10"], folder=tmp_path))
+    names = fewer.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(name.value) for name in names] == ["10.0.0.10", "localhost", "10.0.0.9"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 def test_its_key_is_for_its_owner_alone(tmp_path: Path) -> None:
     made = tls.certificate(HOSTS, folder=tmp_path)

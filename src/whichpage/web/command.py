@@ -15,8 +15,9 @@ from whichpage.settings import Settings, shared
     "--key",
     metavar="KEY",
     envvar="WHICHPAGE_KEY",
-    help="The access key; else $WHICHPAGE_KEY, else a new one. On loopback, without a name, none is needed.",
+    help="The access key; else $WHICHPAGE_KEY, else the kept one. On loopback without a name none is needed.",
 )
+@click.option("--new-key", is_flag=True, help="Make a new access key and keep it; the old one opens no more.")
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A host name that leads here.")
 @click.option("--tls", is_flag=True, help="Speak HTTPS, so that phones let the page use the live camera.")
 @shared
@@ -26,6 +27,7 @@ def serve(
     host: str | None,
     port: int | None,
     key: str | None,
+    new_key: bool,
     names: tuple[str, ...],
     tls: bool,
 ) -> None:
@@ -36,4 +38,4 @@ def serve(
     with needs_extra("web"):
         from whichpage.web.server import Wishes, run
     settings = context.ensure_object(Settings)
-    run(settings, Wishes(host=host, port=port, key=key, names=names, tls=tls))
+    run(settings, Wishes(host=host, port=port, key=key, names=names, tls=tls, new_key=new_key))

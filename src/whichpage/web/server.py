@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import signal
 import socket
 import sys
@@ -20,14 +19,11 @@ from whichpage import terminal
 from whichpage.errors import WhichpageError
 from whichpage.library import Library
 from whichpage.settings import Settings, start_logging
-from whichpage.web import addresses, tls
+from whichpage.web import addresses, kept, tls
 from whichpage.web.app import create_app
 from whichpage.web.guard import own_names
 from whichpage.web.options import ServeOptions
 
-# 128 bits, and still a QR code that a phone reads off a terminal.
-_KEY_BYTES = 16
-_KEY_LENGTH = 8  # of one that the user chooses, at least
 # A find takes seconds at most; longer ones are those of clients that hang.
 _GRACE_SECONDS = 5
 _BACKLOG = 256
@@ -47,6 +43,7 @@ class Wishes:
     key: str | None
     names: tuple[str, ...]
     tls: bool
+    new_key: bool = False
 
 
 def run(settings: Settings, wishes: Wishes) -> None:
@@ -89,10 +86,9 @@ def choose(wishes: Wishes) -> ServeOptions:
     # A name by which others call it means that something hands on to loopback what they ask.
     alone = alone and all(addresses.names_loopback(name) for name in wishes.names)
     given = wishes.key
-    # It stands in links and headers as it is.
-    if given is not None and not (given.isascii() and given.isalnum() and len(given) >= _KEY_LENGTH):
-        raise ServeError(f"the key must have {_KEY_LENGTH} or more letters and digits (ASCII)")
-    key = given or (None if alone else secrets.token_hex(_KEY_BYTES))
+    if given is not None and not kept.is_key(given):
+        raise ServeError(f"the key must have {kept.KEY_LENGTH} or more letters and digits (ASCII)")
+    key = given or (None if alone else kept.access_key(new=wishes.new_key))
     return replace(defaults, host=host, port=port, key=key, names=wishes.names, tls=wishes.tls)
 
 

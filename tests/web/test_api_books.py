@@ -37,6 +37,8 @@ def test_books_are_listed_and_looked_at(demo: httpx.Client, demo_library: Librar
         assert (one["state"], one["error"]) == ("complete", None)
         assert demo.get(f"books/{one['id']}").json() == one
         assert one["file"] == f"/api/v1/books/{one['id']}/file"
+    assert demo.get("books", params={"count": 1}).json()["books"] == books[:1]
+    assert demo.get("books", params={"count": 0}).status_code == 422
     missing = demo.get("books/999")
     assert missing.headers["content-type"] == "application/problem+json"
     assert missing.json() == {

@@ -128,8 +128,21 @@ def test_a_copied_link_opens_the_page(browser: Browser, address: str) -> None:
 
 
 def test_a_link_to_a_book_that_is_gone_says_so(phone: Page) -> None:
-    phone.goto("/#/book/999999/page/1")
-    expect(phone.locator("h1")).to_have_text("This book is not in the library any more.")
+    for number in ("999999", "99999999999999999999"):
+        phone.goto(f"/#/book/{number}/page/1")
+        expect(phone.locator("h1")).to_have_text("This book is not in the library any more.")
+
+
+def test_the_list_of_all_books_is_asked_for_by_the_library_alone(phone: Page, address: str) -> None:
+    asked: list[str] = []
+    phone.on("request", lambda one: asked.append(one.url.partition("/api/v1/")[2]))
+    book = book_id(address, "testmath")
+    with phone.expect_response(re.compile(r"/books\?count=1$")):
+        phone.goto("/#/")
+    phone.goto(f"/#/book/{book}/page/3")
+    expect(phone.locator(".reader-label")).to_have_text("Page 3 of 41")
+    assert f"books/{book}" in asked
+    assert "books" not in asked
 
 
 def test_a_page_that_does_not_come_is_asked_for_again_or_says_why(browser: Browser, address: str) -> None:

@@ -72,6 +72,11 @@ export async function find(photo, { name, signal, onWait }) {
 
 export const books = async () => (await (await request("books")).json()).books;
 
+/** Whether the library has any book. */
+export const anyBook = async () => (await (await request("books?count=1")).json()).books.length > 0;
+
+export const book = async (id) => (await request(`books/${id}`)).json();
+
 /** The uploads that the server knows of, the latest first. */
 export const jobs = async () => (await (await request("jobs")).json()).jobs;
 
@@ -80,7 +85,7 @@ export const removeBook = (id) => request(`books/${id}`, { method: "DELETE" });
 export const pageText = async (id, page, signal) =>
   (await (await request(`books/${id}/pages/${page}/text`, { signal })).json()).text;
 
-// A few widths only, so that the browser's cache and the server's are of use.
+// A few widths only, so that the browser's cache is of use.
 const WIDTHS = [160, 320, 640, 960, 1280, 1920];
 
 /** Where the picture of a page is, wide enough for so many CSS pixels on this screen. */

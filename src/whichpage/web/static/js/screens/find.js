@@ -1,5 +1,5 @@
 // The first screen: the camera, or a photo from elsewhere, and what is said while it is looked up.
-import { books } from "../api.js";
+import { anyBook } from "../api.js";
 import { ask, verified } from "../asking.js";
 import { h, icon, showBlob } from "../dom.js";
 import { corners, sketch } from "../drawings.js";
@@ -113,8 +113,8 @@ class FindView {
 
   /** Called once the screen is on the page. */
   async arrive() {
-    books().then(
-      (list) => (this.empty.hidden = list.length > 0),
+    anyBook().then(
+      (any) => (this.empty.hidden = any),
       (error) => error.status && this.fail(error),
     );
     if ((await this.camera.wanted()) && this.element.isConnected && !this.asking) await this.camera.start();

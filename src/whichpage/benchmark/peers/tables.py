@@ -129,32 +129,59 @@ def _figure(runs: Sequence[PeerRun]) -> Figure:
 
     canvas = Canvas(figsize=(8, 5), dpi=120, layout="constrained")
     axes: Any = canvas.subplots()
-    placed: list[tuple[float, float]] = []
-    for run in runs:
-        right = 100 * run.present.total.accepted_right.value
-        wrong = run.present.total.accepted_wrong.count + run.absent.total.accepted_wrong.count
-        own = run.name.startswith("whichpage")
-        axes.plot(
-            run.median_seconds, right, "o", color="#c0392b" if own else "#34607f", markersize=9 if own else 7
-        )
-        # A name that would lie on another one is moved up.
-        height = right
-        while any(abs(height - y) < 4.5 and 0.3 < run.median_seconds / x < 3.3 for x, y in placed):
-            height += 1
-        placed.append((run.median_seconds, height))
-        axes.annotate(
-            f"{run.name} ({wrong} wrong)",
-            (run.median_seconds, height),
-            textcoords="offset points",
-            xytext=(8, 4),
-            weight="bold" if own else "normal",
-        )
+    points = [(run.median_seconds, 100 * run.present.total.accepted_right.value) for run in runs]
+    for run, (seconds, right) in zip(runs, points, strict=True):
+        own = _is_own(run)
+        axes.plot(seconds, right, "o", color="#c0392b" if own else "#34607f", markersize=9 if own else 7)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_ylim(-4, 104)
+    axes.set_ylim(-6, 108)
     axes.margins(x=0.25)
     axes.set_xlabel("seconds a photo (median)")
     axes.set_ylabel("photos answered right, %")
     axes.grid(visible=True, which="both", alpha=0.25)
+    _name_points(canvas, axes, runs, points)
     caption = "Photos answered right against the time of a photo; in brackets how many answers were wrong."
     return Figure("overview", caption, canvas)
+
+
+# Where a name may stand beside its point, in points of the page, and which of its sides is there.
+_BESIDE = (
+    *((8, -4, "left"), (-8, -4, "right")),
+    *((8, 6, "left"), (-8, 6, "right"), (8, -14, "left"), (-8, -14, "right")),
+    *((0, 10, "center"), (0, -18, "center")),
+)
+
+
+def _is_own(run: PeerRun) -> bool:
+    return run.name.startswith("whichpage")
+
+
+def _name_points(
+    canvas: Any, axes: Any, runs: Sequence[PeerRun], points: Sequence[tuple[float, float]]
+) -> None:
+    """Writes each peer's name beside its point, where it covers no other point and no other name."""
+    from matplotlib.transforms import Bbox
+
+    canvas.draw_without_rendering()  # only then it is known where everything is
+    reach = 6 * canvas.dpi / 72
+    middles = axes.transData.transform(points)
+    taken = [Bbox.from_extents(x - reach, y - reach, x + reach, y + reach) for x, y in middles]
+    for run, point, own in zip(runs, points, tuple(taken), strict=True):
+        wrong = run.present.total.accepted_wrong.count + run.absent.total.accepted_wrong.count
+        for right, up, side in _BESIDE:
+            name = axes.annotate(
+                f"{run.name} ({wrong} wrong)",
+                point,
+                textcoords="offset points",
+                xytext=(right, up),
+                ha=side,
+                weight="bold" if _is_own(run) else "normal",
+            )
+            box = name.get_window_extent()
+            is_within = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
+            is_free = is_within and not any(box.overlaps(other) for other in taken if other is not own)
+            if is_free or (right, up, side) == _BESIDE[-1]:
+                taken.append(box)
+                break
+            name.remove()

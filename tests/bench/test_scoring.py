@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,14 @@ def test_intervals_are_those_of_the_outcomes(scores: Scores) -> None:
     # Photos of one sheet are drawn together.
     assert top1 == share([one.top1 for one in flat], [one.truth.sheet for one in flat])
     assert top1 != share([one.top1 for one in flat])
+
+
+def test_a_page_beside_is_right_to_answer() -> None:
+    photo = replace(truth("1.jpg", "flat", A, 3), beside=frozenset({4}))
+    other, beside = (answer((A, page, True, 0.99), (A, 3, True, 0.98)) for page in (5, 4))
+    verdicts = score([photo], by_photo([photo], [beside]), same=by_name).verdicts
+    assert (verdicts[0].top1, verdicts[0].accepted_right, verdicts[0].both) == (True, True, False)
+    assert score([photo], by_photo([photo], [other]), same=by_name).verdicts[0].accepted_wrong
 
 
 def test_answers_of_the_library_score_as_their_json() -> None:

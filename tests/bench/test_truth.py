@@ -26,6 +26,17 @@ def test_rows_are_read(tmp_path: Path) -> None:
     assert [photo.absent for photo in read_truth(path)] == [False, True]
 
 
+def test_pages_beside_are_in_the_photo_too(tmp_path: Path) -> None:
+    rows = "a.jpg,x.pdf,12,flat,13\nb.jpg,x.pdf,1,flat,\nc.jpg,,,absent,7\n"
+    two, one, none = read_truth(write(tmp_path, f"photo,pdf,page,stratum,beside\n{rows}"))
+    assert [sorted(photo.seen) for photo in (two, one, none)] == [[12, 13], [1], []]
+    assert two.pages == {12}
+    struck = two.struck()
+    assert (struck.absent, struck.seen, struck.sheet) == (True, frozenset(), two.sheet)
+    with pytest.raises(TruthError, match="pages count from 1"):
+        read_truth(write(tmp_path, "photo,pdf,page,stratum,beside\na.jpg,x.pdf,12,flat,0\n"))
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -21,10 +21,8 @@ from books import TINY_MODEL, make_pdf
 from running import PATIENCE
 
 from whichpage.cli import run as command
-from whichpage.errors import LibraryError
 from whichpage.library import Library
 from whichpage.web import addresses, server
-from whichpage.web.jobs import Jobs
 from whichpage.web.options import ServeOptions
 
 COMMAND = [sys.executable, "-m", "whichpage", "--model", str(TINY_MODEL)]
@@ -150,16 +148,28 @@ def test_what_cannot_be_served_is_one_sentence(
     assert words in capsys.readouterr().err
 
 
-def test_a_library_that_cannot_be_used_is_one_sentence(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(self: Jobs) -> None:
-        raise LibraryError("the library cannot be written")
+# A process of its own: a browser of other tests may still have an event loop running in this one.
+_FULL = """
+import sys
+from whichpage.cli import run
+from whichpage.errors import LibraryError
+from whichpage.web.jobs import Jobs
 
-    monkeypatch.setattr(Jobs, "resume", full)
+def full(self):
+    raise LibraryError("the library cannot be written")
+
+Jobs.resume = full
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_a_library_that_cannot_be_used_is_one_sentence(folder: Path) -> None:
     options = ["--host", "127.0.0.1", "--port", str(free_port())]
-    assert command(["--model", str(TINY_MODEL), "-l", str(folder), "serve", *options]) == 2
-    assert capsys.readouterr().err == "whichpage: the library cannot be written\n"
+    words = ["--model", str(TINY_MODEL), "-l", str(folder), "serve", *options]
+    ended = subprocess.run(
+        [sys.executable, "-c", _FULL, *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (2, "whichpage: the library cannot be written\n")
 
 
 def test_a_missing_package_is_one_sentence(

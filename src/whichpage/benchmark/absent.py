@@ -36,7 +36,7 @@ class Struck:
         own = {
             page_id
             for (source, number), page_id in self._places.items()
-            if number in truth.pages and truth.pdf and source.as_posix().endswith(truth.pdf)
+            if number in truth.seen and truth.pdf and source.as_posix().endswith(truth.pdf)
         }
         while True:
             answer = self._without(own).find(photo, name=str(photo), top=5)
@@ -50,7 +50,7 @@ class Struck:
             own |= copies
 
     def _is_own(self, source: str, page: int, truth: TruthPhoto) -> bool:
-        return any(self._same(source, page, truth.pdf, number) for number in truth.pages)
+        return any(self._same(source, page, truth.pdf, number) for number in truth.seen)
 
     def _without(self, page_ids: Iterable[int]) -> Finder:
         kept = ~np.isin(self._page_ids, list(page_ids))

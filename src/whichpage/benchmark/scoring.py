@@ -119,7 +119,7 @@ def judge(truth: TruthPhoto, answer: Answer | AnswerObject | None, *, same: Comp
         return same(str(match["source"]), int(match["page"]), truth.pdf, page)
 
     def right(match: Mapping[str, Any]) -> bool:
-        return any(is_page(match, page) for page in truth.pages)
+        return any(is_page(match, page) for page in truth.seen)
 
     first = bool(matches) and right(matches[0])
     accepted_right = bool(verified) and right(verified[0])

@@ -2,7 +2,8 @@
 
 A CSV with the columns photo (a file beside the truth file), pdf (the end of the book's path; empty when
 the photo shows a page of no book in the library), page (1-based; "12|13" when the photo shows both)
-and stratum (the kind of photo, by which results are told apart).
+and stratum (the kind of photo, by which results are told apart). A column beside may name further pages of
+the book that are in the photo, in part or whole, though it was not made for their sake.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class TruthPhoto:
     pdf: the end of the book's path, with `/`; "" when the page is in no book of the library.
     pages: the 1-based numbers of the pages it shows; empty when the page is in no book.
     shows: the sheet of paper where these do not say it.
+    beside: pages that are in the photo too, and right to answer, but need not be.
     """
 
     photo: Path
@@ -37,6 +39,12 @@ class TruthPhoto:
     pdf: str
     pages: frozenset[int]
     shows: str = ""
+    beside: frozenset[int] = frozenset()
+
+    @property
+    def seen(self) -> frozenset[int]:
+        """All pages that are in the photo."""
+        return self.pages | self.beside
 
     @property
     def sheet(self) -> str:
@@ -45,7 +53,7 @@ class TruthPhoto:
 
     def struck(self) -> TruthPhoto:
         """The same photo, were what it shows in no book."""
-        return replace(self, pdf="", pages=frozenset(), shows=self.sheet)
+        return replace(self, pdf="", pages=frozenset(), beside=frozenset(), shows=self.sheet)
 
     @property
     def absent(self) -> bool:
@@ -91,12 +99,14 @@ def read_truths(paths: Iterable[Path]) -> list[TruthPhoto]:
 
 def _photo(path: Path, line: int, row: dict[str, str | None]) -> TruthPhoto:
     photo, pdf, page, stratum = (row[column] for column in _COLUMNS)
+    also = row.get("beside") or ""
     if not photo or not stratum or pdf is None or page is None or None in row:
         raise TruthError(f"{path}, line {line}: photo and stratum must be given, in four columns")
     try:
         pages = frozenset(int(number) for number in page.split("|")) if pdf else frozenset()
+        beside = frozenset(int(number) for number in also.split("|")) if pdf and also else frozenset()
     except ValueError:
         raise TruthError(f"{path}, line {line}: {page!r} is no page number") from None
-    if any(number < 1 for number in pages):
+    if any(number < 1 for number in pages | beside):
         raise TruthError(f"{path}, line {line}: pages count from 1")
-    return TruthPhoto(path.parent / photo, stratum, pdf, pages)
+    return TruthPhoto(path.parent / photo, stratum, pdf, pages, beside=beside)

@@ -41,25 +41,16 @@ def matches(
         top: how many there are at most; verified ones are never cut off.
         accepted: confidence from which a match is verified, unless another page fits its place far better.
     """
-    standing = {
-        number
-        for number, one in enumerate(aligned)
-        if one.confidence >= accepted and not _only_resembles(one, aligned)
-    }
-    order = sorted(
-        range(len(aligned)),
-        key=lambda number: (
-            number not in standing,
-            -aligned[number].confidence,
-            -aligned[number].alignment.correlation,
-        ),
+    standing = {one for one in aligned if one.confidence >= accepted and not _only_resembles(one, aligned)}
+    ranked = sorted(
+        aligned, key=lambda one: (one not in standing, -one.confidence, -one.alignment.correlation)
     )
     # Of a page that was laid over several places the one counts where it stands, else where it is surest.
-    best: dict[int, int] = {}
-    for number in order:
-        best.setdefault(aligned[number].page_id, number)
-    verified = [aligned[number] for number in best.values() if number in standing]
-    others = [aligned[number] for number in best.values() if number not in standing]
+    best: dict[int, Aligned] = {}
+    for one in ranked:
+        best.setdefault(one.page_id, one)
+    verified = [one for one in best.values() if one in standing]
+    others = [one for one in best.values() if one not in standing]
     answered = [*_told_apart(photo, verified, store), *others][: max(top, len(verified))]
     found: list[Match] = []
     for one, page in zip(answered, store.pages([one.page_id for one in answered]), strict=True):

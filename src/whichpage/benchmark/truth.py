@@ -103,10 +103,14 @@ def _photo(path: Path, line: int, row: dict[str, str | None]) -> TruthPhoto:
     if not photo or not stratum or pdf is None or page is None or None in row:
         raise TruthError(f"{path}, line {line}: photo and stratum must be given, in four columns")
     try:
-        pages = frozenset(int(number) for number in page.split("|")) if pdf else frozenset()
-        beside = frozenset(int(number) for number in also.split("|")) if pdf and also else frozenset()
+        pages = _numbers(page) if pdf else frozenset()
+        beside = _numbers(also) if pdf and also else frozenset()
     except ValueError:
         raise TruthError(f"{path}, line {line}: {page!r} is no page number") from None
     if any(number < 1 for number in pages | beside):
         raise TruthError(f"{path}, line {line}: pages count from 1")
     return TruthPhoto(path.parent / photo, stratum, pdf, pages, beside=beside)
+
+
+def _numbers(said: str) -> frozenset[int]:
+    return frozenset(int(number) for number in said.split("|"))

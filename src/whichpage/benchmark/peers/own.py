@@ -80,7 +80,8 @@ class OwnPeer:
         with Library.open(new, model=self._model, create=True) as library:
             library.add(*chosen, progress=lambda now: progress(now.pages_done, now.pages_total))
             seconds = time.perf_counter() - started
-            info = library.info()
+        with Catalog.open(new) as catalog:  # closed before: what lay in SQLite's journal counts once
+            info = catalog.info()
         cost = IndexCost(info.pages, seconds, info.bytes, info.unreadable)
         shutil.rmtree(new)
         result.write_text(json.dumps(asdict(cost)))

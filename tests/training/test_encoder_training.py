@@ -148,6 +148,30 @@ def test_step_loss_weighs_views_by_what_is_seen() -> None:
     assert float(again) > float(afresh)  # what is remembered is one more thing to be told apart from
 
 
+@pytest.mark.parametrize(("progress", "share"), [(0.3, 0.0), (0.6, 0.0), (0.7, 0.5), (0.8, 1.0), (1.0, 1.0)])
+def test_clean_pages_turn_into_signs_as_the_run_goes_on(
+    progress: float, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Tensor, Tensor]] = []
+
+    def watched(anchors: Tensor, positives: Tensor, **options: Any) -> Tensor:
+        told.append((anchors, positives))
+        return info_nce(anchors, positives, **options)
+
+    monkeypatch.setattr(encoder_training, "info_nce", watched)
+    vectors = torch.randn(8, 3, 256, generator=torch.Generator().manual_seed(5))
+    images, pages = torch.zeros(4, 1, 320, 224), torch.arange(4)
+    batch, recipe = (images, images, torch.ones(4, 3), pages), replace(RECIPE, signs=0.6)
+    step_loss(Told(vectors), batch, recipe, CrossBatchMemory(0), progress=progress)  # type: ignore[arg-type,unused-ignore]
+    soft = soft_sign(vectors, sharpness=recipe.sharpness)
+    wanted = soft[:4] + share * (soft[:4].sign() / 16 - soft[:4])
+    wanted = wanted / wanted.norm(dim=-1, keepdim=True)
+    assert len(told) == 3
+    for view, (anchors, positives) in enumerate(told):
+        torch.testing.assert_close(positives, wanted[:, view])
+        torch.testing.assert_close(anchors, soft[4:, view])  # photos keep their numbers
+
+
 @pytest.mark.parametrize(("fast", "wanted"), [(True, True), (True, False), (False, True)])
 def test_step_is_computed_in_bfloat16_where_that_is_fast(
     fast: bool, wanted: bool, monkeypatch: pytest.MonkeyPatch
@@ -181,11 +205,11 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
     loss_of_a_step = encoder_training.step_loss
     steps: list[dict[str, Tensor]] = []
 
-    def counted(model: PageEncoder, *rest: object) -> tuple[Tensor, float]:
+    def counted(model: PageEncoder, *rest: object, progress: float) -> tuple[Tensor, Tensor]:
         steps.append({name: value.clone() for name, value in model.state_dict().items()})
         if len(steps) == 4:
             raise KeyboardInterrupt
-        return loss_of_a_step(model, *rest)  # type: ignore[arg-type,unused-ignore]
+        return loss_of_a_step(model, *rest, progress=progress)  # type: ignore[arg-type,unused-ignore]
 
     monkeypatch.setattr(encoder_training, "step_loss", counted)
     with pytest.raises(KeyboardInterrupt):
@@ -195,7 +219,7 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
     (tmp_path / "checkpoint.part").write_bytes(b"killed while writing")
 
     steps.clear()
-    monkeypatch.setattr(encoder_training, "step_loss", lambda *all_: counted(*all_))
+    monkeypatch.setattr(encoder_training, "step_loss", lambda *all_, **more: counted(*all_, **more))
     model = train(cache, RECIPE, tmp_path, checkpoint_every=2)
     assert len(steps) == 2  # steps 3 and 4
     for name, value in kept["model"].items():
@@ -312,9 +336,9 @@ def test_new_run_begins_with_the_weights_it_is_given(
     seen: list[Tensor] = []
     loss_of_a_step = encoder_training.step_loss
 
-    def watched(model: PageEncoder, *rest: object) -> tuple[Tensor, float]:
+    def watched(model: PageEncoder, *rest: object, progress: float) -> tuple[Tensor, Tensor]:
         seen.append(model.state_dict()["stem.0.weight"].clone())
-        return loss_of_a_step(model, *rest)  # type: ignore[arg-type,unused-ignore]
+        return loss_of_a_step(model, *rest, progress=progress)  # type: ignore[arg-type,unused-ignore]
 
     monkeypatch.setattr(encoder_training, "step_loss", watched)
     told: list[int] = []

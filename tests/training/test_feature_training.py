@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -190,6 +191,17 @@ def test_batches_are_neighbours_seen_at_the_same_place(cache: PageCache) -> None
     assert places.max(0).tolist() == pytest.approx([0.85, 0.88], abs=0.05)
 
 
+def test_workers_draw_different_batches(cache: PageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    for worker in (None, SimpleNamespace(id=0), SimpleNamespace(id=1)):
+        monkeypatch.setattr(feature_training, "get_worker_info", lambda worker=worker: worker)
+        stream = feature_training._Stream(cache, RECIPE, seed=4)
+        drawn.append(next(iter(stream)).photos)
+    assert torch.equal(drawn[0], drawn[1])
+    assert drawn[2].shape == drawn[0].shape
+    assert not torch.equal(drawn[2], drawn[0])
+
+
 def test_no_page_is_twice_in_a_batch_of_few_books() -> None:
     """It would be its own negative. Books of 7, 2 and 1 pages, and groups of four."""
     index = [
@@ -318,7 +330,7 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
     steps: list[dict[str, Tensor]] = []
     batches: list[Pairs] = []
 
-    def counted(model: FeatureNetwork, batch: Pairs, recipe: FeatureRecipe) -> tuple[Tensor, float]:
+    def counted(model: FeatureNetwork, batch: Pairs, recipe: FeatureRecipe) -> tuple[Tensor, Tensor]:
         steps.append({name: value.clone() for name, value in model.state_dict().items()})
         batches.append(batch)
         if len(steps) == 4:
@@ -371,7 +383,7 @@ def test_new_run_begins_with_the_weights_that_fit(
     """Of another network: its head gives fewer numbers, it lacks a block, and has one that is no more."""
     begun: list[dict[str, Tensor]] = []
 
-    def halted(model: FeatureNetwork, batch: Pairs, recipe: FeatureRecipe) -> tuple[Tensor, float]:
+    def halted(model: FeatureNetwork, batch: Pairs, recipe: FeatureRecipe) -> tuple[Tensor, Tensor]:
         begun.append({name: value.clone() for name, value in model.state_dict().items()})
         raise KeyboardInterrupt
 

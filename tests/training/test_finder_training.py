@@ -150,6 +150,27 @@ def test_truth_itself_loses_nothing() -> None:
     assert float(error) == pytest.approx(0.01)  # nearer than 0.02 the measure is blunt
 
 
+def test_frames_cut_on_the_device_of_the_photos() -> None:
+    """What names no device would be made on `meta` here, and could not meet the rest: nor on a GPU."""
+    photos, second = torch.ones(6, 3, 32, 32), torch.ones(6)
+    with torch.device("meta"):
+        shown, seen = beyond_frame(photos, second, generator=torch.Generator("cpu").manual_seed(1))
+    assert {tensor.device.type for tensor in (shown, seen)} == {"cpu"}
+
+
+def test_oldest_photos_of_a_pool_are_renewed_first(cache: PageCache) -> None:
+    pool = PhotoPool(cache, FinderRecipe(pool=8), split="train", seed=1)
+    pool.renew(5)
+    assert (pool.filled, pool.next) == (5, 5)
+    first = pool.photos.clone(), pool.corners.clone()
+    assert bool((first[0][5:] == 0).all())
+    pool.renew(5)
+    assert (pool.filled, pool.next) == (8, 2)
+    for before, now in zip(first, (pool.photos, pool.corners), strict=True):
+        changed = [not torch.equal(a, b) for a, b in zip(before, now, strict=True)]
+        assert changed == [True, True, False, False, False, True, True, True]
+
+
 @pytest.mark.parametrize("off", [0.05, 0.2])
 def test_corner_error_is_in_photo_sides(off: float) -> None:
     total, error, _ = finder_loss(perfect(truths(), off=off), truths())

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from whichpage.training.losses import CrossBatchMemory, info_nce, soft_sign
+from whichpage.training.losses import CrossBatchMemory, hardened, info_nce, soft_sign
 
 
 def test_soft_sign_is_tanh_at_unit_length() -> None:
@@ -22,6 +22,20 @@ def test_soft_sign_is_tanh_at_unit_length() -> None:
 def test_soft_sign_nears_the_code() -> None:
     found = soft_sign(torch.tensor([[0.5, -2.0, 1.0, -0.1]]), sharpness=1000.0)
     assert found.tolist() == [[0.5, -0.5, 0.5, -0.5]]
+
+
+def test_hardened_vectors_turn_into_their_signs_and_learn_as_before() -> None:
+    soft = torch.tensor([[0.1, -0.7, 0.7, 0.1]], requires_grad=True)
+    assert torch.equal(hardened(soft, 0.0), torch.nn.functional.normalize(soft, dim=-1))
+    hard = hardened(soft, 1.0)
+    assert hard.tolist() == [[0.5, -0.5, 0.5, 0.5]]
+    half = torch.tensor([0.3, -0.6, 0.6, 0.3])  # halfway from the vector to its signs
+    torch.testing.assert_close(hardened(soft, 0.5)[0], half / half.norm())
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    (gradient,) = torch.autograd.grad((hard * weights).sum(), soft)
+    signs = torch.tensor([[0.5, -0.5, 0.5, 0.5]])
+    # That of normalising the signs, as if the step to them were none.
+    torch.testing.assert_close(gradient, weights - signs * (weights @ signs[0]))
 
 
 @pytest.mark.parametrize("temperature", [0.07, 1.0])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from books import make_pdf
 
 from whichpage.training import pages
@@ -49,6 +51,14 @@ def test_two_caches_are_one(tmp_path: Path) -> None:
     read = cache.read(np.array([1, 2, 4, 0]))
     assert read.shape == (4, 1, *CACHE_SIZE)
     assert read[:, 0, 0, 0].tolist() == pytest.approx([50 / 255, 100 / 255, 100 / 255, 50 / 255])
+
+
+def test_pages_kept_on_a_device_are_the_same(cache: PageCache) -> None:
+    assert cache.on(torch.device("cpu")) is cache
+    rows = np.array([3, 0, len(cache.index) - 1])
+    kept = replace(cache, resident=torch.from_numpy(np.concatenate(cache.images)))
+    torch.testing.assert_close(kept.read(rows), cache.read(rows))
+    assert kept.on(torch.device("meta")) is kept  # not carried there twice
 
 
 def test_build_renders_each_book_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,12 +114,14 @@ def test_command_line_makes_the_recipe_and_an_error_is_a_sentence(
     monkeypatch.setattr("sys.argv", words)
     runs.command("Trains.", Recipe, train)
     assert asked == [(Path("a"), Path("b"), Recipe(steps=7, seed=5), tmp_path, None)]
-    monkeypatch.setattr("sys.argv", [*words, "--start", "w.pt", "--learning-rate", "0.5"])
+    monkeypatch.setattr(
+        "sys.argv", [*words, "--start", "w.pt", "--learning-rate", "0.5", "--weight-decay", "0.25"]
+    )
     with pytest.raises(SystemExit) as ended:
         runs.command("Trains.", Recipe, train)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "x: no such weights.\n"
-    assert asked[1] == (Path("a"), Path("b"), Recipe(7, 0.5, 0.0, 5), tmp_path, Path("w.pt"))
+    assert asked[1] == (Path("a"), Path("b"), Recipe(7, 0.5, 0.25, 5), tmp_path, Path("w.pt"))
 
 
 @pytest.mark.parametrize("has", [True, False])

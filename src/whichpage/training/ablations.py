@@ -34,6 +34,7 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "layout-averaged": {"layout": False},
     "random-batch": {"same_book": 0},
     "memory": {"memory": 2048},
+    "without-signs": {"signs": 1.0},
     "128-bits": {"bits": 128},
     "512-bits": {"bits": 512},
     **{f"without-{part}": {"without": (part,)} for part in (*PARTS, *AROUND)},
@@ -83,7 +84,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
     runs.keep_freed_memory()
-    cache = PageCache.open(*arguments.pages)
+    cache = PageCache.open(*arguments.pages).on(runs.device())
     recipe = EncoderRecipe(steps=arguments.steps, batch=arguments.batch)
     held_out = HeldOut(cache, device=runs.device())
     print("| encoder | top-1 | top-20 | all views, top-1 | all views, top-20 |")

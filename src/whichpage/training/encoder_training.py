@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from whichpage.training import runs, weights
-from whichpage.training.losses import CrossBatchMemory, info_nce, soft_sign
+from whichpage.training.losses import CrossBatchMemory, hardened, info_nce, soft_sign
 from whichpage.training.marks import mark_bank
 from whichpage.training.network import PageEncoder
 from whichpage.training.pages import PageCache
@@ -40,7 +40,11 @@ VALIDATED = 2000  # pages
 
 @dataclass(frozen=True)
 class EncoderRecipe:
-    """What decides a run; saved beside its result."""
+    """What decides a run; saved beside its result.
+
+    signs: share of the steps after which the clean pages begin to turn into their signs, which is all that a
+        library keeps of them; halfway from there to the end they are nothing else. 1: never.
+    """
 
     steps: int = 1500
     batch: int = 64
@@ -49,6 +53,7 @@ class EncoderRecipe:
     weight_decay: float = 0.02
     temperature: float = 0.07
     sharpness: float = 1.5
+    signs: float = 0.5
     part_weight: float = 0.5
     memory: int = 0  # clean pages of past batches that are negatives too; docs/results.md says why none
     bits: int = CODE_BITS
@@ -224,14 +229,20 @@ def step_loss(
     batch: tuple[Tensor, Tensor, Tensor, Tensor],
     recipe: EncoderRecipe,
     memory: CrossBatchMemory,
-) -> tuple[Tensor, float]:
-    """The loss of one batch, and its top-1 by cosine of the whole-page view; the memory takes the pages."""
+    *,
+    progress: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """The loss of one batch, and its top-1 by cosine of the whole-page view; the memory takes the pages.
+
+    progress: share of the run's steps that are done.
+    """
     clean, photo, seen, pages = batch
     images = torch.cat([clean, photo]).contiguous(memory_format=torch.channels_last)
     with runs.half_precision(images.device, wanted=recipe.bfloat16):
         vectors = model(images)
     soft = soft_sign(vectors.float(), sharpness=recipe.sharpness)
-    anchors, positives = soft[len(clean) :], soft[: len(clean)]
+    share = min(1.0, max(0.0, (progress - recipe.signs) / max(1e-6, (1 - recipe.signs) / 2)))
+    anchors, positives = soft[len(clean) :], hardened(soft[: len(clean)], share)
     total = torch.zeros((), device=images.device)
     for k, view in enumerate(VIEWS):
         weight = seen[:, k].clamp(min=0.05) * (1.0 if view == "page" else recipe.part_weight)
@@ -241,7 +252,7 @@ def step_loss(
     memory.remember(positives, pages)
     nearest = (anchors[:, 0] @ positives[:, 0].T).argmax(1)
     hits = nearest == torch.arange(len(clean), device=images.device)
-    return total, hits.float().mean().item()
+    return total, hits.float().mean()
 
 
 class HeldOut:
@@ -323,6 +334,7 @@ def train(
         progress: is told each step that is done, the ones done before a kill at once.
     """
     device = runs.device()
+    cache = cache.on(device)
     held = held_out or HeldOut(cache, device=device)
     torch.manual_seed(recipe.seed)
     model = PageEncoder(bits=recipe.bits, layout=recipe.layout)
@@ -347,7 +359,7 @@ def train(
     if progress:
         progress(run.done)
     for step in run.steps():
-        loss, top1 = step_loss(model, next(batches), recipe, memory)
+        loss, top1 = step_loss(model, next(batches), recipe, memory, progress=step / recipe.steps)
         run.learn(loss, batch_top1=top1)
         if progress:
             progress(step)

@@ -10,6 +10,7 @@ with the weights of another run's checkpoint, as far as they fit, if it is given
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from whichpage.contrast import local_contrast
 from whichpage.keypoints import WINDOW, detect
@@ -35,6 +36,7 @@ from whichpage.types import FEATURE_BITS
 
 _LOGGED = ("step", "loss", "batch_top1", "seconds", "points", "pages")
 _CPU = torch.device("cpu")
+_OTHER_CORES = 4  # kept from the workers that simulate for a GPU
 # As the encoder's rectified photos, but some are close-ups of few pixels, magnified to the page's size.
 MAGNIFIED = SimulatorOptions(noise=0.03, motion=0.25, defocus=1.4, jpeg=0.25, clutter=0.2, neighbour=0.3)
 
@@ -213,12 +215,15 @@ class _Stream(IterableDataset):
     """Batches without end, for a loader's worker to draw while the last one is learned from."""
 
     def __init__(self, cache: PageCache, recipe: FeatureRecipe, *, seed: int) -> None:
-        self.batches = FeatureBatches(cache, recipe, split="train", seed=seed)
+        self.cache, self.recipe, self.seed = cache, recipe, seed
 
     def __iter__(self) -> Iterator[Pairs]:
         torch.set_num_threads(1)
+        worker = get_worker_info()
+        seed = self.seed + 7919 * (worker.id if worker else 0)  # the workers draw other batches
+        batches = FeatureBatches(self.cache, self.recipe, split="train", seed=seed)
         while True:
-            yield self.batches.draw()
+            yield batches.draw()
 
 
 def describe(model: FeatureNetwork, images: Tensor, points: Tensor, *, bfloat16: bool) -> Tensor:
@@ -229,7 +234,7 @@ def describe(model: FeatureNetwork, images: Tensor, points: Tensor, *, bfloat16:
     return sample(maps.float(), points)
 
 
-def step_loss(model: FeatureNetwork, batch: Pairs, recipe: FeatureRecipe) -> tuple[Tensor, float]:
+def step_loss(model: FeatureNetwork, batch: Pairs, recipe: FeatureRecipe) -> tuple[Tensor, Tensor]:
     """Symmetric InfoNCE over all keypoints of a batch, and its top-1 by cosine.
 
     Places of the same page that are nearly the same place are no negatives of each other.
@@ -246,7 +251,7 @@ def step_loss(model: FeatureNetwork, batch: Pairs, recipe: FeatureRecipe) -> tup
     logits = (anchors @ positives.T / recipe.temperature).masked_fill(near, -math.inf)
     target = torch.arange(len(logits), device=soft.device)
     loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-    return loss, (logits.argmax(1) == target).float().mean().item()
+    return loss, (logits.argmax(1) == target).float().mean()
 
 
 @torch.no_grad()
@@ -318,7 +323,9 @@ def train(
     stream = _Stream(cache, recipe, seed=recipe.seed * 1_000_003 + run.done)
     # Before the loader forks: a worker would wait for ever for threads that OpenCV has in this process.
     cv2.setNumThreads(1)
-    batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=2))
+    # A GPU learns faster than one worker simulates; on a CPU, learning needs the other cores.
+    workers = 1 if device == _CPU else max(1, (os.cpu_count() or 1) - _OTHER_CORES)
+    batches = iter(DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=2))
     for _ in run.steps():
         batch = next(batches)
         batch = Pairs(*(getattr(batch, name).to(device) for name in Pairs.__dataclass_fields__))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -128,51 +128,65 @@ def camera_corners(
 class PhotoPool:
     """Simulated photos with their truth, renewed a few a step and seen at eight turns and mirrorings."""
 
-    def __init__(self, cache: PageCache, recipe: FinderRecipe, *, split: str, seed: int) -> None:
+    def __init__(
+        self,
+        cache: PageCache,
+        recipe: FinderRecipe,
+        *,
+        split: str,
+        seed: int,
+        device: torch.device = torch.device("cpu"),  # noqa: B008, a constant
+    ) -> None:
         self.cache, self.rows = cache, np.concatenate(cache.books(split))
+        self.device = device
         self.generator = torch.Generator().manual_seed(seed)
+        # What photos look like is drawn where they are.
+        self.scenery = self.generator if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
         self.rng = np.random.default_rng(seed)
-        self.simulator = PhotoSimulator(SimulatorOptions(noise=0.03), marks=mark_bank(64))
-        self.photos = torch.zeros(recipe.pool, 3, SIDE, SIDE, dtype=torch.uint8)
-        self.owner = torch.zeros(recipe.pool, SIDE // CELL, SIDE // CELL, dtype=torch.uint8)
-        self.corners = torch.zeros(recipe.pool, 2, 4, 2)
-        self.outline = torch.zeros(recipe.pool, SIDE // 4, SIDE // 4)
-        self.second = torch.zeros(recipe.pool)
+        self.simulator = PhotoSimulator(SimulatorOptions(noise=0.03), marks=mark_bank(64).to(device))
+        cells, fine = SIDE // CELL, SIDE // 4
+        self.photos = torch.zeros(recipe.pool, 3, SIDE, SIDE, dtype=torch.uint8, device=device)
+        self.owner = torch.zeros(recipe.pool, cells, cells, dtype=torch.uint8, device=device)
+        self.corners = torch.zeros(recipe.pool, 2, 4, 2, device=device)
+        self.outline = torch.zeros(recipe.pool, fine, fine, device=device)
+        self.second = torch.zeros(recipe.pool, device=device)
         self.filled = self.next = 0
 
     def renew(self, count: int) -> None:
         """Simulates `count` photos in the place of the oldest."""
-        pages = self.cache.read(self.rng.choice(self.rows, count))
+        pages = self.cache.read(self.rng.choice(self.rows, count)).to(self.device)
         second = torch.rand(count, generator=self.generator) < 0.5
-        corners = camera_corners(count, generator=self.generator, second_look=second)
+        corners = camera_corners(count, generator=self.generator, second_look=second).to(self.device)
+        second = second.to(self.device)
         drawn = self.simulator(
             pages,
             pages.roll(1, 0),
             corners * SIDE - 0.5,
             size=(SIDE, SIDE),
-            generator=self.generator,
+            generator=self.scenery,
             channels=3,
         )
-        images, seen = beyond_frame(drawn.images, second, generator=self.generator)
+        images, seen = beyond_frame(drawn.images, second, generator=self.scenery)
         outline = F.avg_pool2d(drawn.page * seen, 4)[:, 0]
         own, other = (F.avg_pool2d(mask, CELL)[:, 0] for mask in (drawn.page, drawn.neighbour))
         owner = torch.where(own > 0.5, 1, torch.where(other > 0.5, 2, 0))
-        beyond = (torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])).expand(count, 4, 2).clone()
+        unit = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], device=self.device)
+        beyond = unit.expand(count, 4, 2).clone()
         beyond[..., 0] += drawn.side.view(-1, 1)
-        points = torch.cat([beyond, torch.ones(count, 4, 1)], -1) @ homographies(corners).transpose(1, 2)
+        points = torch.cat([beyond, torch.ones_like(beyond[..., :1])], -1)
+        points = points @ homographies(corners).transpose(1, 2)
         neighbour = points[..., :2] / points[..., 2:].clamp(min=0.05)
-        for k in range(count):
-            place = self.next
-            self.photos[place] = (images[k] * 255).to(torch.uint8)
-            self.outline[place], self.second[place] = outline[k], float(second[k])
-            self.owner[place] = owner[k].to(torch.uint8)
-            self.corners[place] = torch.stack([corners[k], neighbour[k]])
-            self.next = (self.next + 1) % len(self.photos)
-            self.filled = max(self.filled, place + 1)
+        places = (self.next + torch.arange(count, device=self.device)) % len(self.photos)
+        self.photos[places] = (images * 255).to(torch.uint8)
+        self.outline[places], self.second[places] = outline, second.float()
+        self.owner[places] = owner.to(torch.uint8)
+        self.corners[places] = torch.stack([corners, neighbour], 1)
+        self.filled = min(self.filled + count, len(self.photos))
+        self.next = (self.next + count) % len(self.photos)
 
     def draw(self, count: int) -> Truths:
         """Photos of the pool, all turned and mirrored in one of the eight ways."""
-        chosen = torch.randint(self.filled, (count,), generator=self.generator)
+        chosen = torch.randint(self.filled, (count,), generator=self.generator).to(self.device)
         photos, owner, corners = self.photos[chosen].float(), self.owner[chosen], self.corners[chosen]
         outline = self.outline[chosen]
         turns = int(torch.randint(4, (1,), generator=self.generator))
@@ -203,10 +217,6 @@ class Truths:
     outline: Tensor
     second: Tensor
 
-    def on(self, device: torch.device) -> Truths:
-        """The same on a device."""
-        return Truths(*(getattr(self, one.name).to(device) for one in fields(self)))
-
 
 def beyond_frame(images: Tensor, second: Tensor, *, generator: Generator) -> tuple[Tensor, Tensor]:
     """Blackens what lies beyond the photo's frame in some second looks.
@@ -215,13 +225,16 @@ def beyond_frame(images: Tensor, second: Tensor, *, generator: Generator) -> tup
         The (B, C, S, S) images, and (B, 1, S, S) float, 1 where the photo saw something.
     """
     count, _, h, w = images.shape
-    ys, xs = torch.linspace(-1, 1, h).view(1, h, 1), torch.linspace(-1, 1, w).view(1, 1, w)
-    seen = torch.ones(count, h, w)
+    device, each = images.device, (count, 1, 1)
+    ys = torch.linspace(-1, 1, h, device=device).view(1, h, 1)
+    xs = torch.linspace(-1, 1, w, device=device).view(1, 1, w)
+    seen = torch.ones(count, h, w, device=device)
     for share in (0.4, 0.2):
-        side = torch.randint(4, (count, 1, 1), generator=generator) * (math.pi / 2)
-        side = side + 0.3 * torch.randn((count, 1, 1), generator=generator)
-        cut = (torch.rand((count, 1, 1), generator=generator) < share).float() * second.float().view(-1, 1, 1)
-        reach = -0.2 + 1.2 * torch.rand((count, 1, 1), generator=generator)
+        side = torch.randint(4, each, generator=generator, device=device) * (math.pi / 2)
+        side = side + 0.3 * torch.randn(each, generator=generator, device=device)
+        cut = (torch.rand(each, generator=generator, device=device) < share).float()
+        cut = cut * second.float().view(-1, 1, 1)
+        reach = -0.2 + 1.2 * torch.rand(each, generator=generator, device=device)
         seen = seen * (1 - cut * (xs * torch.cos(side) + ys * torch.sin(side) > reach).float())
     return images * seen.unsqueeze(1), seen.unsqueeze(1)
 
@@ -269,7 +282,8 @@ def train(
     if start is not None and not (out / runs.CHECKPOINT).exists():
         model.load_state_dict(torch.load(start, weights_only=True)["model"], strict=False)
     model = model.to(device, memory_format=torch.channels_last)
-    held_out = PhotoPool(cache, FinderRecipe(pool=256), split="val", seed=99)
+    cache = cache.on(device)
+    held_out = PhotoPool(cache, FinderRecipe(pool=256), split="val", seed=99, device=device)
     for _ in range(8):
         held_out.renew(32)
     run = runs.Run.begin(
@@ -277,16 +291,15 @@ def train(
         recipe,
         out,
         columns=_LOGGED,
-        validate=lambda: _validate(model, held_out, device),
+        validate=lambda: _validate(model, held_out),
         validate_every=100,
     )
-    pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + run.done)
+    pool = PhotoPool(cache, recipe, split="train", seed=recipe.seed * 1_000_003 + run.done, device=device)
     for _ in range(16):
         pool.renew(32)
     for _ in run.steps():
         pool.renew(recipe.fresh)
         truth = pool.draw(recipe.batch)
-        truth = truth.on(device)
         with runs.half_precision(device):
             logits, votes, outline = model(truth.photos.contiguous(memory_format=torch.channels_last))
         loss, _, _ = finder_loss((logits.float(), votes.float(), outline.float()), truth)
@@ -295,9 +308,9 @@ def train(
 
 
 @torch.no_grad()
-def _validate(model: PageFinderNetwork, pool: PhotoPool, device: torch.device) -> dict[str, float]:
+def _validate(model: PageFinderNetwork, pool: PhotoPool) -> dict[str, float]:
     model.eval()
-    truth = Truths(pool.photos.float(), pool.owner, pool.corners, pool.outline, pool.second).on(device)
+    truth = Truths(pool.photos.float(), pool.owner, pool.corners, pool.outline, pool.second)
     loss, error, wrong = finder_loss(model(truth.photos), truth)
     model.train()
     return {

@@ -15,6 +15,19 @@ def soft_sign(vectors: Tensor, *, sharpness: float) -> Tensor:
     return F.normalize(torch.tanh(sharpness * vectors), dim=-1)
 
 
+def hardened(soft: Tensor, share: float) -> Tensor:
+    """Vectors of `soft_sign` on their way to their signs, of unit length; gradients pass as if they were not.
+
+    Su et al., "Greedy Hash: Towards Fast Optimization for Accurate Hash Coding in CNN", NeurIPS 2018.
+
+    Args:
+        soft: (..., D) float, unit length.
+        share: of the way, from 0 (as they are) to 1 (each number its sign).
+    """
+    signs = torch.where(soft < 0, -1.0, 1.0) / soft.shape[-1] ** 0.5
+    return F.normalize(soft + share * (signs - soft).detach(), dim=-1)
+
+
 def info_nce(
     anchors: Tensor, positives: Tensor, *, temperature: float, others: tuple[Tensor, Tensor] | None = None
 ) -> Tensor:

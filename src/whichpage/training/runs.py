@@ -114,7 +114,7 @@ class Run:
     validate: Callable[[], dict[str, float]]
     validate_every: int
     checkpoint_every: int
-    _figures: list[dict[str, float]] = field(default_factory=list)
+    _figures: list[dict[str, Tensor | float]] = field(default_factory=list)
     _started: float = 0.0
 
     @classmethod
@@ -169,7 +169,7 @@ class Run:
         self._started = time.perf_counter()
         yield from range(self.done + 1, self.recipe.steps + 1)
 
-    def learn(self, loss: Tensor, **figures: float) -> None:
+    def learn(self, loss: Tensor, **figures: Tensor | float) -> None:
         """Takes a step down the loss; what the log says of it and of other figures are means of 25 steps."""
         self.optimiser.zero_grad()
         loss.backward()
@@ -177,7 +177,8 @@ class Run:
         self.optimiser.step()
         self.schedule.step()
         self.done += 1
-        self._figures.append({"loss": loss.item(), **figures})
+        # Left on the device until they are logged: to ask for a number waits for all that a GPU has to do.
+        self._figures.append({"loss": loss.detach(), **figures})
         last = self.done == self.recipe.steps
         if self.done % _LOG_EVERY == 0 or last:
             self._log(validate=last or self.done % self.validate_every == 0)
@@ -187,7 +188,7 @@ class Run:
     def _log(self, *, validate: bool) -> None:
         count = len(self._figures)
         row: dict[str, float] = {"step": self.done}
-        row |= {name: sum(one[name] for one in self._figures) / count for name in self._figures[0]}
+        row |= {name: sum(float(one[name]) for one in self._figures) / count for name in self._figures[0]}
         row["seconds"] = (time.perf_counter() - self._started) / count
         if validate:
             row |= self.validate()
@@ -221,7 +222,7 @@ def command(
 
     Args:
         description: of the program.
-        recipe: makes one from `steps`, `learning_rate` and `seed`; its own are what is not said.
+        recipe: a dataclass with a default for each field; its numbers are options.
         train: is given the folders of pages, the recipe, the run's folder, and the file whose weights a new
             run begins with, if there is one.
     """
@@ -231,16 +232,17 @@ def command(
     )
     parser.add_argument("--pages", type=Path, action="append", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=usual.steps)
     parser.add_argument("--start", type=Path, help="whose weights a new run begins with")
-    parser.add_argument("--learning-rate", type=float, default=usual.learning_rate)
-    parser.add_argument("--seed", type=int, default=usual.seed, help="of all that is drawn by chance")
     parser.add_argument("--threads", type=int, default=2)
+    numbers = {name: value for name, value in asdict(usual).items() if type(value) in (int, float)}
+    group = parser.add_argument_group("recipe")
+    for name, value in numbers.items():
+        group.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
     named = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(named.threads)
     keep_freed_memory()
-    asked = recipe(steps=named.steps, learning_rate=named.learning_rate, seed=named.seed)
+    asked = recipe(**{name: getattr(named, name) for name in numbers})
     try:
         train(named.pages, asked, named.out, named.start)
     except WhichpageError as error:

@@ -370,8 +370,8 @@ def _crumples(u: Tensor, v: Tensor, strength: Tensor, draw: _Dice, *, slope: flo
     place, across, along = draw.random(number, 2, 1, 1), draw.random(number, 1, 1), draw.random(number, 1, 1)
     angle, rise = draw.random(number, 1, 1) * math.pi, draw.noise(number, 1, 1) * slope
     eye, light, shrink = draw.noise(2, 1, 1) * 0.5, draw.noise(2, 1, 1) * 0.8, draw.noise(2, 5, 5) * 0.02
-    crumpled = strength.view(-1) > 0
-    if not crumpled.any():
+    crumpled = (strength.view(-1) > 0).nonzero()[:, 0]
+    if not len(crumpled):
         return move, shade
     # Half the resolution: creases stay sharp enough, and it is a quarter of the work.
     us, vs = (F.avg_pool2d(t[crumpled].unsqueeze(1), 2, ceil_mode=True)[:, 0] for t in (u, v))

@@ -441,7 +441,7 @@ class FeatureCalibration:
     features: float
 
 
-FEATURE_CALIBRATION = FeatureCalibration(bias=-5.850, alignment=0.723, features=1.908)
+FEATURE_CALIBRATION = FeatureCalibration(bias=-6.626, alignment=0.683, features=1.989)
 
 
 def confidence(

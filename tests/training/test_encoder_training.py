@@ -205,7 +205,10 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
     loss_of_a_step = encoder_training.step_loss
     steps: list[dict[str, Tensor]] = []
 
+    shares: list[float] = []
+
     def counted(model: PageEncoder, *rest: object, progress: float) -> tuple[Tensor, Tensor]:
+        shares.append(progress)
         steps.append({name: value.clone() for name, value in model.state_dict().items()})
         if len(steps) == 4:
             raise KeyboardInterrupt
@@ -222,6 +225,14 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(encoder_training, "step_loss", lambda *all_, **more: counted(*all_, **more))
     model = train(cache, RECIPE, tmp_path, checkpoint_every=2)
     assert len(steps) == 2  # steps 3 and 4
+    assert shares == [
+        0.25,
+        0.5,
+        0.75,
+        1.0,
+        0.75,
+        1.0,
+    ]  # killed in the fourth, and gone on with after the second
     for name, value in kept["model"].items():
         torch.testing.assert_close(steps[0][name], value)
     ended = torch.load(tmp_path / "checkpoint.pt", weights_only=True)

@@ -43,7 +43,8 @@ class EncoderRecipe:
     """What decides a run; saved beside its result.
 
     signs: share of the steps after which the clean pages begin to turn into their signs, which is all that a
-        library keeps of them; halfway from there to the end they are nothing else. 1: never.
+        library keeps of them; halfway from there to the end they are nothing else. 1: never; -1: signs from
+        the start.
     """
 
     steps: int = 1500
@@ -148,7 +149,7 @@ def cut_by_frame(images: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
 class Batches:
     """Pairs of clean page and simulated photo; half of each batch are groups of neighbours in a book.
 
-    Pages are read by the CPU, everything else is drawn on `device`.
+    Pages come from the cache, wherever it keeps them; everything is drawn on `device`.
     """
 
     def __init__(
@@ -234,7 +235,7 @@ def step_loss(
 ) -> tuple[Tensor, Tensor]:
     """The loss of one batch, and its top-1 by cosine of the whole-page view; the memory takes the pages.
 
-    progress: share of the run's steps that are done.
+    progress: share of the run's steps that are done, this one included.
     """
     clean, photo, seen, pages = batch
     images = torch.cat([clean, photo]).contiguous(memory_format=torch.channels_last)

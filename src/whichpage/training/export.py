@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    state = torch.load(arguments.checkpoint, weights_only=True)["model"]
+    state = torch.load(arguments.checkpoint, weights_only=True, map_location="cpu")["model"]
     torch.manual_seed(0)
     if arguments.kind == "encoder":
         model: nn.Module = PageEncoder()

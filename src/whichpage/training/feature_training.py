@@ -324,7 +324,7 @@ def train(
     # Before the loader forks: a worker would wait for ever for threads that OpenCV has in this process.
     cv2.setNumThreads(1)
     # A GPU learns faster than one worker simulates; on a CPU, learning needs the other cores.
-    workers = 1 if device == _CPU else max(1, (os.cpu_count() or 1) - _OTHER_CORES)
+    workers = 1 if device == _CPU else max(1, _cores() - _OTHER_CORES)
     batches = iter(DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=2))
     for _ in run.steps():
         batch = next(batches)
@@ -332,6 +332,11 @@ def train(
         loss, top1 = step_loss(model, batch, recipe)
         run.learn(loss, batch_top1=top1)
     return model
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fitting(weights: Mapping[str, Tensor], model: FeatureNetwork) -> dict[str, Tensor]:
@@ -342,7 +347,7 @@ def _fitting(weights: Mapping[str, Tensor], model: FeatureNetwork) -> dict[str, 
 
 def main() -> None:
     def begin(pages: Sequence[Path], recipe: FeatureRecipe, out: Path, start: Path | None) -> None:
-        weights = torch.load(start, weights_only=True)["model"] if start else None
+        weights = torch.load(start, weights_only=True, map_location="cpu")["model"] if start else None
         train(PageCache.open(*pages), recipe, out, start=weights)
 
     runs.command(__doc__, FeatureRecipe, begin)

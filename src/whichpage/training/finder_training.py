@@ -24,6 +24,7 @@ from whichpage.training.simulator import PhotoSimulator, SimulatorOptions, homog
 
 _LOGGED = ("step", "loss", "seconds", "val_loss", "val_corner_error", "val_outline_error")
 
+_CPU = torch.device("cpu")
 SIDE = 192  # the finder's input is a square; photos are squeezed into it
 CELL = 8
 
@@ -34,7 +35,7 @@ class FinderRecipe:
 
     steps: int = 1500
     batch: int = 64
-    fresh: int = 12  # photos simulated anew a step; the rest of a batch is drawn from the pool
+    fresh: int = 12  # photos simulated anew a step, in the place of the pool's oldest
     pool: int = 4096
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
@@ -135,7 +136,7 @@ class PhotoPool:
         *,
         split: str,
         seed: int,
-        device: torch.device = torch.device("cpu"),  # noqa: B008, a constant
+        device: torch.device = _CPU,
     ) -> None:
         self.cache, self.rows = cache, np.concatenate(cache.books(split))
         self.device = device
@@ -280,7 +281,7 @@ def train(
     torch.manual_seed(recipe.seed)
     model = PageFinderNetwork()
     if start is not None and not (out / runs.CHECKPOINT).exists():
-        model.load_state_dict(torch.load(start, weights_only=True)["model"], strict=False)
+        model.load_state_dict(torch.load(start, weights_only=True, map_location="cpu")["model"], strict=False)
     model = model.to(device, memory_format=torch.channels_last)
     cache = cache.on(device)
     held_out = PhotoPool(cache, FinderRecipe(pool=256), split="val", seed=99, device=device)

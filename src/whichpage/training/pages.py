@@ -13,7 +13,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -33,6 +33,7 @@ CACHE_SIZE = (480, 336)  # (H, W): 1.5 times what the encoder sees, all pages sq
 PAGES_A_BOOK = 48
 PAGES_A_SYNTHETIC_BOOK = 40
 SHEETS_A_FIRM = 24
+_AT_ONCE = 512  # pages carried to a GPU
 
 
 def split_of(book: str) -> str:
@@ -70,11 +71,25 @@ class PageCache:
         return [np.array([row for _, row in sorted(pages)]) for pages in rows.values()]
 
     def on(self, device: torch.device) -> PageCache:
-        """The same, kept in a GPU's memory, 161 KB a page; a CPU reads from the files."""
-        if device.type == "cpu" or self.resident is not None:
+        """The same, kept in a GPU's memory, 161 KB a page; where that has no room, they stay files."""
+        if device.type == "cpu" or self.resident is not None or not self._fits(device):
             return self
-        resident = torch.cat([torch.from_numpy(part[:]).to(device) for part in self.images])
-        return PageCache(self.images, self.index, resident)
+        return replace(self, resident=self._carried(device))
+
+    def _carried(self, device: torch.device) -> Tensor:
+        resident = torch.empty((len(self.index), *CACHE_SIZE), dtype=torch.uint8, device=device)
+        begin = 0
+        for part in self.images:
+            for start in range(0, len(part), _AT_ONCE):
+                some = np.array(part[start : start + _AT_ONCE])
+                resident[begin : begin + len(some)] = torch.from_numpy(some)
+                begin += len(some)
+        return resident
+
+    def _fits(self, device: torch.device) -> bool:
+        """Whether all pages take no more than half of a GPU's free memory."""
+        free, _ = torch.cuda.mem_get_info(device)
+        return len(self.index) * CACHE_SIZE[0] * CACHE_SIZE[1] <= free / 2
 
     def read(self, rows: NDArray[np.int64]) -> Tensor:
         """(B, 1, 480, 336) float in [0, 1], on the CPU or the device that has them."""

@@ -151,7 +151,7 @@ class Run:
         )
         done, checkpoint = 0, out / CHECKPOINT
         if checkpoint.exists():
-            state = torch.load(checkpoint, weights_only=True, map_location=next(model.parameters()).device)
+            state = torch.load(checkpoint, weights_only=True, map_location="cpu")
             model.load_state_dict(state["model"])
             optimiser.load_state_dict(state["optimiser"])
             done = state["step"]
@@ -237,7 +237,8 @@ def command(
     numbers = {name: value for name, value in asdict(usual).items() if type(value) in (int, float)}
     group = parser.add_argument_group("recipe")
     for name, value in numbers.items():
-        group.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
+        said = f"else {value}; of all that is drawn by chance" if name == "seed" else f"else {value}"
+        group.add_argument("--" + name.replace("_", "-"), type=type(value), default=value, help=said)
     named = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(named.threads)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -223,6 +225,21 @@ def test_index_of_a_large_library_is_kept_in_a_file(
     assert len(FeatureSearch(extractor, kept, kept=second).index) < count
     assert kept.read == 2
     assert list(tmp_path.iterdir()) == [second]
+
+
+def test_files_that_killed_processes_left_go_with_the_old_index(
+    extractor: FeatureExtractor, kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(featuresearch, "_WORTH_KEEPING", 1)
+    left, written, other = (
+        tmp_path / name for name in ("features.0f-1.faiss.7.part", "features.0f-1.faiss.8.part", "x.part")
+    )
+    for path, age in ((left, 4000), (written, 10), (other, 4000)):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
+    index = tmp_path / "features.0f-2.faiss"
+    assert len(FeatureSearch(extractor, kept, kept=index).index) > 500
+    assert sorted(tmp_path.iterdir()) == sorted([index, written, other])
 
 
 def test_index_that_cannot_be_kept_is_used_all_the_same(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +31,8 @@ _LAID, _ANSWERED = 8, 5
 _CLEAR = 30
 # Features of an index that is kept in a file: fewer are filed in half a second.
 _WORTH_KEEPING = 1_000_000
+# Seconds after which a file that is being written is one of a process that was killed as it wrote.
+_ABANDONED = 3600
 # The turns of a page that are tried together: upright in the photo, then any other.
 _UPRIGHT, _TURNED = (0,), (1, 2, 3)
 # Points so near to what the photo does not show, in pixels, are of its frame.
@@ -55,6 +59,10 @@ def _keep(index: FeatureIndex, path: Path) -> None:
         for old in path.parent.glob(f"{stem}.*{path.suffix}"):
             if old != path:
                 old.unlink(missing_ok=True)
+        for part in path.parent.glob(f"{stem}.*{path.suffix}.*.part"):
+            with suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime > _ABANDONED:
+                    part.unlink()
     except OSError as error:
         _log.info("the index of local features is not kept: %s", error)
 

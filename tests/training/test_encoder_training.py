@@ -225,14 +225,8 @@ def test_killed_run_goes_on(cache: PageCache, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(encoder_training, "step_loss", lambda *all_, **more: counted(*all_, **more))
     model = train(cache, RECIPE, tmp_path, checkpoint_every=2)
     assert len(steps) == 2  # steps 3 and 4
-    assert shares == [
-        0.25,
-        0.5,
-        0.75,
-        1.0,
-        0.75,
-        1.0,
-    ]  # killed in the fourth, and gone on with after the second
+    # Killed in the fourth step, and gone on with after the second.
+    assert shares == [0.25, 0.5, 0.75, 1.0, 0.75, 1.0]
     for name, value in kept["model"].items():
         torch.testing.assert_close(steps[0][name], value)
     ended = torch.load(tmp_path / "checkpoint.pt", weights_only=True)

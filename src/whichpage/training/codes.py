@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from whichpage.catalog import Catalog
 from whichpage.encoder import Encoder, pack
-from whichpage.training import ranking
+from whichpage.training import ranking, runs
 from whichpage.training.network import PageEncoder
 from whichpage.training.pages import PageCache
 from whichpage.training.ranking import Encodes, Queries
@@ -44,9 +44,8 @@ class TorchEncoder:
     """A checkpoint of `encoder_training` that encodes as an exported one does."""
 
     def __init__(self, checkpoint: Path) -> None:
-        state = torch.load(checkpoint, weights_only=True, map_location="cpu")["model"]
         self._model = PageEncoder().eval()
-        self._model.load_state_dict(state)
+        self._model.load_state_dict(runs.kept_weights(checkpoint))
 
     @torch.no_grad()
     def encode(self, images: Sequence[Grey]) -> PageCodes:

@@ -14,6 +14,7 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
+from whichpage.training import runs
 from whichpage.training.feature_network import FeatureNetwork
 from whichpage.training.finder_network import PageFinderNetwork
 from whichpage.training.finder_training import SIDE
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    state = torch.load(arguments.checkpoint, weights_only=True, map_location="cpu")["model"]
+    state = runs.kept_weights(arguments.checkpoint)
     torch.manual_seed(0)
     if arguments.kind == "encoder":
         model: nn.Module = PageEncoder()

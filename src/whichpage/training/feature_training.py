@@ -347,7 +347,7 @@ def _fitting(weights: Mapping[str, Tensor], model: FeatureNetwork) -> dict[str, 
 
 def main() -> None:
     def begin(pages: Sequence[Path], recipe: FeatureRecipe, out: Path, start: Path | None) -> None:
-        weights = torch.load(start, weights_only=True, map_location="cpu")["model"] if start else None
+        weights = runs.kept_weights(start) if start else None
         train(PageCache.open(*pages), recipe, out, start=weights)
 
     runs.command(__doc__, FeatureRecipe, begin)

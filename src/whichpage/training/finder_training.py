@@ -281,7 +281,7 @@ def train(
     torch.manual_seed(recipe.seed)
     model = PageFinderNetwork()
     if start is not None and not (out / runs.CHECKPOINT).exists():
-        model.load_state_dict(torch.load(start, weights_only=True, map_location="cpu")["model"], strict=False)
+        model.load_state_dict(runs.kept_weights(start), strict=False)
     model = model.to(device, memory_format=torch.channels_last)
     cache = cache.on(device)
     held_out = PhotoPool(cache, FinderRecipe(pool=256), split="val", seed=99, device=device)

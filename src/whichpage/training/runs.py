@@ -257,6 +257,12 @@ def keep(model: nn.Module, optimiser: Optimizer, step: int, checkpoint: Path) ->
     checkpoint.with_suffix(".part").replace(checkpoint)
 
 
+def kept_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """The model's weights in a checkpoint, on the CPU, wherever they were learned."""
+    weights: dict[str, Tensor] = torch.load(checkpoint, weights_only=True, map_location="cpu")["model"]
+    return weights
+
+
 def log(path: Path, columns: Sequence[str], row: dict[str, float]) -> None:
     """Appends a row to a CSV, with its heading if the file is new, and tells the logger."""
     new = not path.exists()

@@ -489,6 +489,26 @@ def test_what_the_photo_saw_is_told_pixel_by_pixel(corners: list[list[float]], w
     assert (flat == 90).all()
 
 
+def test_what_the_photo_saw_of_any_quadrilateral() -> None:
+    """The outline of the photo is drawn, or where it runs off towards the horizon, each pixel looked up."""
+    dice = np.random.RandomState(3)
+    photo = decode(np.full((900, 600), 90, np.uint8))
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    frame = np.array([[0, 0], [64, 0], [64, 96], [0, 96]], np.float32) - 0.5
+    ys, xs = np.mgrid[0:96, 0:64]
+    pixels = np.stack([xs, ys, np.ones_like(xs)], -1).reshape(-1, 3).T
+    tried = 0
+    while tried < 100:
+        quad = ((unit + dice.normal(0, 0.3, (4, 2))) * [600, 900] * dice.uniform(0.5, 3)).astype(np.float32)
+        if not cv2.isContourConvex(quad):
+            continue
+        tried += 1
+        x, y, depth = cv2.getPerspectiveTransform(frame, quad) @ pixels
+        within = (x > -0.5 * depth) & (x < 599.5 * depth) & (y > -0.5 * depth) & (y < 899.5 * depth)
+        _, seen = rectify(photo, quad, size=(96, 64))
+        assert np.mean(seen.ravel() == within) > 0.96
+
+
 def test_what_the_photo_did_not_see_is_its_mean() -> None:
     """The page's left third lies outside the photo."""
     pixels = np.random.RandomState(1).randint(40, 60, (900, 600)).astype(np.uint8)

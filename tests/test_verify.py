@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import fields, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from drawn import corner_errors, photo_of, text_page
 from numpy.typing import ArrayLike, NDArray
 
+from whichpage import verify
+from whichpage.blocks import Blocks
 from whichpage.errors import LibraryError
-from whichpage.photo import decode
+from whichpage.photo import decode, rectify
 from whichpage.types import Colour, Grey
 from whichpage.verify import (
     ACCEPTED,
@@ -129,6 +132,17 @@ def test_dense_warp_is_the_warp_at_every_pixel(scale: int) -> None:
     assert worst < 0.05
 
 
+@pytest.mark.parametrize("landscape", [False, True])
+def test_sheet_shows_the_page_without_its_margins(landscape: bool) -> None:
+    photo = decode(photo_of([(text_page(4), CORNERS)]))
+    size = PAGE_SIZE[::-1] if landscape else PAGE_SIZE
+    grey, seen = sheet(photo, CORNERS, landscape=landscape).page
+    assert grey.shape == seen.shape == size
+    # Rounded differently here and there.
+    np.testing.assert_allclose(grey.astype(int), rectify(photo, CORNERS, size=size)[0].astype(int), atol=1)
+    assert (seen == 1).all()
+
+
 def test_sheet_knows_the_way_back_to_the_photo() -> None:
     photo = decode(photo_of([(text_page(1), CORNERS)]))
     left_edge = sheet(photo, CORNERS - np.array([140, 0], np.float32), landscape=False)
@@ -169,6 +183,32 @@ def test_wrong_page_of_the_same_make_is_not_taken_for_it(seed: int) -> None:
     assert found.agreeing < 0.5
     assert found.textured > 40
     assert confidence(found) < 0.5
+
+
+@pytest.mark.parametrize(("curl", "error", "rounds"), [(0.0, 0.0, 3), (0.05, 0.02, 4)])
+def test_blocks_that_lie_right_are_not_compared_again(
+    curl: float, error: float, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = text_page(3)
+    photo = photo_of([(page, CORNERS)], curl=curl)
+    compared: list[int] = []
+    correlate = Blocks.correlate
+
+    def counted(blocks: Blocks, *args: Any, **kwargs: Any) -> NDArray[np.float32]:
+        maps = correlate(blocks, *args, **kwargs)
+        compared.append(len(maps))
+        return maps
+
+    on = sheet(decode(photo), disturbed(CORNERS, error), landscape=False)
+    coarse = align_coarse(on, thumbnail(page))
+    monkeypatch.setattr(Blocks, "correlate", counted)
+    found = align(on, thumbnail(page), *coarse)
+    assert compared == [24, 40, 70, 70][:rounds]
+    monkeypatch.setattr(verify, "_SETTLED", 0.0)
+    again = align(on, thumbnail(page), *coarse)
+    assert compared[rounds:] == [24, 40, 70, 70]
+    assert found.correlation == pytest.approx(again.correlation, abs=0.01)
+    assert corner_errors(found.quad, CORNERS).max() < 0.015
 
 
 def test_creases_are_followed() -> None:

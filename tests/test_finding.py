@@ -499,6 +499,18 @@ def test_turned_photo_needs_one_glance_where_nothing_tells_that_it_is_upright(
     assert shelf.asked == FindOptions().glance
 
 
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_turned_photo_is_answered_at_the_first_glance(turn: int, finder: Finder, shelf: Shelf) -> None:
+    """No page's code is near where the photo is taken to be upright, so the other turns are tried at once."""
+    turned = np.ascontiguousarray(np.rot90(photo_of([(shelf.drawn[2], CORNERS)]), turn))
+    shelf.asked = 0
+    assert verified(ask(finder, turned)) == [3]
+    assert shelf.asked == 1
+    shelf.asked = 0
+    assert verified(ask(finder.variant(options=FindOptions(near=2.0)), turned)) == [3]
+    assert shelf.asked > 1
+
+
 def test_page_far_ahead_is_compared_if_there_is_any_doubt(finder: Finder, shelf: Shelf) -> None:
     photo = photo_of([(shelf.drawn[2], CORNERS)])
     shelf.asked = 0

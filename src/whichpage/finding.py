@@ -12,9 +12,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,9 @@ class PageStore(textmatch.TextStore, matching.PageLookup, Protocol):
     """What finding needs of the catalogue."""
 
 
+# A place straight on, (H, W) uint8, and (H, W), 0 where the photo did not see it.
+_Look = tuple[Grey, NDArray[Any]]
+_IsFound = Callable[[Sequence[Candidate]], bool]
 # What a page view is looked at with: gives the pages found there, none unless they are certain.
 _Glance = Callable[[Query, PageView, int], list[Aligned]]
 
@@ -227,15 +231,16 @@ class Finder:
 
         By their codes; or by how they fit at the first level of alignment, where few have codes as near.
         """
-        places = hypotheses.near(view)[:1]
-        # A thread looks at it straight on, so that it is ready once it is known what to compare it with.
-        width, height = photos.side_lengths(places[0])
-        lies = width > height
-        made = self._threads.submit(_ready_sheet, query.photo, places[0], landscape=lies)
-        foremost = _nearest(self._retrieve(query, places), by=self._options.ahead)
+        places = hypotheses.near(view)[:4]
+        sheet, lies = _straight(query.photo, places[0])
+        # A thread makes it ready for what it is to be compared with, once that is known.
+        ready = self._threads.submit(sheet.prepare)
+        candidates = self._retrieve_turned(query, places, sheet, is_found=self._is_near)
+        ready.result()
+        foremost = _nearest(candidates, by=self._options.ahead)
         if len(foremost) > self._options.glance:
             return []
-        coarse = self._aligner.coarsely(query.photo, places, foremost, {(0, lies): made.result()})
+        coarse = self._aligner.coarsely(query.photo, places, foremost, {(0, lies): sheet})
         if len(foremost) > self._options.pair:
             coarse, _ = self._aligner.rivals(coarse)
             if len(coarse) > self._options.pair:
@@ -247,10 +252,10 @@ class Finder:
     def _among_rivals(self, query: Query, view: PageView, number: int) -> list[Aligned]:
         """The first candidates, if one fits for certain and all that might fit as well were compared."""
         places = hypotheses.near(view)[:4]
-        candidates = self._retrieve(query, places[:1])
-        if len(_nearest(candidates, by=self._options.upright)) > self._options.pair:
-            candidates = self._retrieve(query, places)
-        coarse = self._aligner.coarsely(query.photo, places, candidates[: self._options.glance], {})
+        sheet, lies = _straight(query.photo, places[0])
+        candidates = self._retrieve_turned(query, places, sheet, is_found=self._is_upright)
+        first = candidates[: self._options.glance]
+        coarse = self._aligner.coarsely(query.photo, places, first, {(0, lies): sheet})
         rivals, _ = self._aligner.rivals(coarse)
         found = self._aligner.finely(query, rivals, view=number)
         return found if reaches(self._options.certain, found) else []
@@ -284,11 +289,32 @@ class Finder:
 
     def _retrieve(self, query: Query, quads: list[Quad]) -> list[Candidate]:
         """The pages whose codes are nearest to those of any of these places."""
-        codes, weights = self._encode(query.photo, quads)
+        return self._search(query, self._encode_places(query.photo, quads))
+
+    def _retrieve_turned(
+        self, query: Query, quads: list[Quad], upright: verify.Sheet, *, is_found: _IsFound
+    ) -> list[Candidate]:
+        """The same of a place's four turns; of the first one alone, seen already, if a page is found so."""
+        coded = self._encode([upright.page])
+        candidates = self._search(query, coded)
+        if is_found(candidates):
+            return candidates
+        return self._search(query, coded.with_more(self._encode_places(query.photo, quads[1:])))
+
+    def _is_near(self, candidates: Sequence[Candidate]) -> bool:
+        """Whether the nearest page is so near that it need not be sought at other turns at once."""
+        return bool(candidates) and candidates[0].distance <= self._options.near
+
+    def _is_upright(self, candidates: Sequence[Candidate]) -> bool:
+        """Whether that is so, and no more than a few pages are about as near."""
+        alike = len(_nearest(candidates, by=self._options.upright))
+        return self._is_near(candidates) and alike <= self._options.pair
+
+    def _search(self, query: Query, coded: _Coded) -> list[Candidate]:
         query.watch.lap("encode")
         # The more places are tried, the more pages come near one of them by chance.
-        most = self._options.candidates * (1 if len(quads) <= 36 else 2)
-        candidates = self.index.search(codes, weights=weights, top=most)
+        most = self._options.candidates * (1 if len(coded.weights) <= 36 else 2)
+        candidates = self.index.search(coded.codes, weights=coded.weights, top=most)
         query.watch.lap("search")
         return candidates
 
@@ -349,17 +375,35 @@ class Finder:
         """The ids of the pages that hold the text in the photo, best first."""
         return query.text.pages(among=self.index, top=self._options.read, threads=self._threads)
 
-    def _encode(self, photo: photos.Photo, quads: list[Quad]) -> tuple[PageCodes, NDArray[np.float32]]:
+    def _encode_places(self, photo: photos.Photo, quads: list[Quad]) -> _Coded:
         height, width = self.encoder.size
         size = (round(height * _LARGER), round(width * _LARGER))
 
-        def look(quad: Quad) -> tuple[Grey, list[float]]:
-            grey, seen = photos.rectify(photo, quad, size=size)
-            return grey, _view_weights(seen, self.encoder.views)
+        def look(quad: Quad) -> _Look:
+            return photos.rectify(photo, quad, size=size)
 
-        looked = list(self._threads.map(look, quads) if len(quads) > 1 else map(look, quads))
-        codes = self.encoder.encode([grey for grey, _ in looked])
-        return codes, np.array([weights for _, weights in looked], np.float32)
+        return self._encode(list(self._threads.map(look, quads) if len(quads) > 1 else map(look, quads)))
+
+    def _encode(self, looks: Sequence[_Look]) -> _Coded:
+        codes = self.encoder.encode([grey for grey, _ in looks])
+        weights = [_view_weights(seen, self.encoder.views) for _, seen in looks]
+        return _Coded(codes, np.array(weights, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Coded:
+    """The codes of looks at a photo, and (N, V) float32, how much each counts."""
+
+    codes: PageCodes
+    weights: NDArray[np.float32]
+
+    def with_more(self, other: _Coded) -> _Coded:
+        """Both, these first."""
+        codes = PageCodes(
+            np.concatenate([self.codes.bits, other.codes.bits]),
+            np.concatenate([self.codes.vectors, other.codes.vectors]),
+        )
+        return _Coded(codes, np.concatenate([self.weights, other.weights]))
 
 
 def search_threads() -> ThreadPoolExecutor:
@@ -379,10 +423,11 @@ def _keep_memory() -> None:
     np.empty(31 << 20, np.uint8)
 
 
-def _ready_sheet(photo: photos.Photo, quad: Quad, *, landscape: bool) -> verify.Sheet:
-    made = verify.sheet(photo, quad, landscape=landscape)
-    made.prepare()
-    return made
+def _straight(photo: photos.Photo, quad: Quad) -> tuple[verify.Sheet, bool]:
+    """A place straight on, and whether it is wider than high: so lies what is compared with a page there."""
+    width, height = photos.side_lengths(quad)
+    lies = width > height
+    return verify.sheet(photo, quad, landscape=lies), lies
 
 
 def _nearest(candidates: Sequence[Candidate], *, by: float) -> list[Candidate]:
@@ -390,7 +435,7 @@ def _nearest(candidates: Sequence[Candidate], *, by: float) -> list[Candidate]:
     return [one for one in candidates if one.distance < candidates[0].distance + by]
 
 
-def _view_weights(seen: NDArray[np.bool_], views: Sequence[str]) -> list[float]:
+def _view_weights(seen: NDArray[Any], views: Sequence[str]) -> list[float]:
     """How much each view's code counts: parts of the page that the photo shows only in part count less."""
     rows = seen.shape[0]
     shares = {

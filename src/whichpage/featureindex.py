@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -30,6 +32,8 @@ _PROBES, _NEAREST, _FARTHEST = 8, 12, 40
 _VOTERS = 300
 # Pages that are filed at once: so many are in memory twice.
 _PORTION = 4000
+# What the name of a file that is being written ends with; one so many seconds old is of a killed process.
+_PART, _ABANDONED = ".part", 3600
 
 
 class FeatureIndex:
@@ -70,7 +74,7 @@ class FeatureIndex:
         Raises:
             OSError: it cannot be written.
         """
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part = path.with_name(f"{path.name}.{os.getpid()}{_PART}")
         try:
             faiss.write_index_binary(self._file, str(part))
             part.replace(path)
@@ -78,6 +82,25 @@ class FeatureIndex:
             raise OSError(str(error)) from error
         finally:
             part.unlink(missing_ok=True)
+
+    def replace(self, path: Path) -> None:
+        """Saves the index in place of those of other states of its library.
+
+        Their names differ from that of `path` in the last but one part. What a killed process left of a half
+        written one goes, too.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self.save(path)
+        states = f"{path.stem.rpartition('.')[0]}.*{path.suffix}"
+        for old in path.parent.glob(states):
+            if old != path:
+                old.unlink(missing_ok=True)
+        for part in path.parent.glob(f"{states}.*{_PART}"):
+            with suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime > _ABANDONED:
+                    part.unlink()
 
     def _add(self, portion: Sequence[tuple[int, bytes]]) -> None:
         """Files the features of some pages under their words, which are known: nothing is searched."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,8 +29,6 @@ _LAID, _ANSWERED = 8, 5
 _CLEAR = 30
 # Features of an index that is kept in a file: fewer are filed in half a second.
 _WORTH_KEEPING = 1_000_000
-# Seconds after which a file that is being written is one of a process that was killed as it wrote.
-_ABANDONED = 3600
 # The turns of a page that are tried together: upright in the photo, then any other.
 _UPRIGHT, _TURNED = (0,), (1, 2, 3)
 # Points so near to what the photo does not show, in pixels, are of its frame.
@@ -49,22 +45,6 @@ class FeatureStore(Protocol):
     def all_features(self) -> Iterable[tuple[int, bytes]]:
         """The id and the features of each page that can be found."""
         ...
-
-
-def _keep(index: FeatureIndex, path: Path) -> None:
-    """Writes the index beside the library, in place of those of other states; a folder may be read-only."""
-    stem, _, _ = path.stem.rpartition(".")
-    try:
-        index.save(path)
-        for old in path.parent.glob(f"{stem}.*{path.suffix}"):
-            if old != path:
-                old.unlink(missing_ok=True)
-        for part in path.parent.glob(f"{stem}.*{path.suffix}.*.part"):
-            with suppress(FileNotFoundError):
-                if time.time() - part.stat().st_mtime > _ABANDONED:
-                    part.unlink()
-    except OSError as error:
-        _log.info("the index of local features is not kept: %s", error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +92,10 @@ class FeatureSearch:
                 kept = FeatureIndex.load(self._kept, vocabulary) if self._kept else None
                 self._index = kept or FeatureIndex(self._store.all_features(), vocabulary)
                 if self._kept and not kept and len(self._index) >= _WORTH_KEEPING:
-                    _keep(self._index, self._kept)
+                    try:
+                        self._index.replace(self._kept)
+                    except OSError as error:  # the folder may be read-only
+                        _log.info("the index of local features is not kept: %s", error)
             return self._index
 
     def propose(

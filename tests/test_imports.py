@@ -15,7 +15,7 @@ ROOT = Path(whichpage.__file__).parent
 
 # A module imports from lower floors only. A new module needs its place here.
 FLOORS = (
-    ("__init__", "types", "errors", "printed"),
+    ("__init__", "types", "errors", "printed", "cores"),
     ("files", "database", "encoder", "settings", "lazy", "textlayer", "blocks", "contrast", "placing"),
     ("sources", "photo", "index", "catalog", "answers", "viewer", "keypoints"),
     ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading", "features"),

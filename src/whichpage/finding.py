@@ -8,7 +8,6 @@ one, or one of no page in the library, pays for all of them.
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from whichpage import hypotheses, matching, textmatch, verify
 from whichpage import photo as photos
 from whichpage.aligning import Aligned, Aligner, reaches
+from whichpage.cores import usable_cores
 from whichpage.encoder import Encoder
 from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.findoptions import FindOptions
@@ -411,7 +411,7 @@ def search_threads() -> ThreadPoolExecutor:
 
     OpenCV and NumPy let go of the interpreter while they compute, so threads use all cores.
     """
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="whichpage")
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="whichpage")
 
 
 def _keep_memory() -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from whichpage.adding import Adder
 from whichpage.catalog import Book, Catalog, LibraryInfo
 from whichpage.checking import CheckReport, check, lost, unchanged_place
+from whichpage.cores import usable_cores
 from whichpage.errors import BookNotFound, LibraryChanged
 from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
@@ -132,7 +133,7 @@ class Library:
             FeatureExtractor.load()
         with (
             Adder(self._catalog, model, features=features) as adder,
-            Pool(setup, size=workers or os.cpu_count() or 1, seconds=WORKER_SECONDS) as pool,
+            Pool(setup, size=workers or usable_cores(), seconds=WORKER_SECONDS) as pool,
         ):
             if renew:
                 places += adder.renew()
@@ -143,7 +144,7 @@ class Library:
             adder.sweep()
             _log.info("%d pages in %.1f s", report.pages, report.seconds)
             began = time.monotonic()
-            described = self._describe(adder, threads=workers or os.cpu_count() or 1, progress=progress)
+            described = self._describe(adder, threads=workers or usable_cores(), progress=progress)
         return replace(report, described=described, seconds=report.seconds + time.monotonic() - began)
 
     def _describe(self, adder: Adder, *, threads: int, progress: Callable[[AddProgress], None] | None) -> int:
@@ -183,7 +184,7 @@ class Library:
         unfinished = [book for book in chosen if books and book.state == "unfinished"]
         refused = tuple((book.path, "is not finished: add it again first") for book in unfinished)
         setup = Setup(None, None, READER_MEMORY)
-        with Pool(setup, size=workers or os.cpu_count() or 1, seconds=WORKER_SECONDS) as pool:
+        with Pool(setup, size=workers or usable_cores(), seconds=WORKER_SECONDS) as pool:
             report = Transcribing(self._catalog, pool, progress).run(complete)
         _log.info("%d pages read in %.1f s", report.pages, report.seconds)
         return replace(report, failed=(*refused, *report.failed))
@@ -225,7 +226,7 @@ class Library:
             generation = self._catalog.generation()
             if self._finder is None:
                 self._catalog.require_model(model_id(self._model))
-                threads = os.cpu_count() or 1
+                threads = usable_cores()
                 encoder = Encoder.load(self._model, threads=threads)
                 page_finder = PageFinder.load(threads=threads)
             elif self._finder[0] != generation:
@@ -269,7 +270,7 @@ class Library:
     def _reader(self) -> TextReader | None:
         from whichpage.reading import TextReader
 
-        return TextReader(threads=os.cpu_count() or 1) if self._text else None
+        return TextReader(threads=usable_cores()) if self._text else None
 
     def books(self) -> list[Book]:
         """All books, sorted by path; those whose indexing was interrupted as well."""

@@ -31,7 +31,7 @@ def small_and_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("whichpage.training.article.pages.DPI", 20)
     monkeypatch.setattr("whichpage.training.article.augmentation.CROP", 64)
     monkeypatch.setattr("whichpage.training.article.augmentation.GALLERY", 64)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("whichpage.training.article.training.usable_cores", lambda: 1)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ that looks the same.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from whichpage.benchmark.report import Cell, Figure, Report, Table
 from whichpage.benchmark.resampling import Share, share
 from whichpage.benchmark.resume import ResultLog
 from whichpage.benchmark.truth import TruthError
+from whichpage.cores import usable_cores
 from whichpage.encoder import Encoder
 from whichpage.files import absolute
 from whichpage.library import Library
@@ -103,7 +103,7 @@ def run(
     origin = provenance(models=models, data=data)
     queries = make_queries(split.validate, out / f"article.views-{VIEWS}-{data}", seed=SEED)
     groups = same_pages(folder, split.validate, queries)
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     ours = Encoder.load(model, threads=threads)
     outcomes = by_codes(OURS, lambda image: np.tanh(ours.encode([image]).vectors[0, 0]), queries, groups)
     outcomes.append(

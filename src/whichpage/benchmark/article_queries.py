@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -23,6 +22,7 @@ from PIL import Image
 from whichpage.benchmark import article_views
 from whichpage.benchmark.article_books import LongBook
 from whichpage.benchmark.progress import track
+from whichpage.cores import usable_cores
 from whichpage.types import Colour, Grey
 
 DPI = 200  # as pdf2image renders where nothing else is said
@@ -71,7 +71,7 @@ def make_queries(books: Sequence[LongBook], folder: Path, *, seed: int) -> list[
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(book.path, page, folder, seed) for book in books for page in range(1, book.pages + 1)]
-    with get_context("spawn").Pool(os.cpu_count() or 1, _one_thread) as pool:
+    with get_context("spawn").Pool(usable_cores(), _one_thread) as pool:
         made = pool.imap(_make, jobs, chunksize=8)
         return [query for _, query in zip(track(jobs, "views of the pages"), made, strict=True)]
 

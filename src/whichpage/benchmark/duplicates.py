@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from whichpage.benchmark.progress import track
 from whichpage.benchmark.samepage import alike, look_at
+from whichpage.cores import usable_cores
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ def duplicate_groups(
     Equal is what a chain of equal pages joins. A file that is no readable PDF has no pages.
     """
     looks: dict[tuple[bytes, tuple[int, ...]], list[_Seen]] = defaultdict(list)
-    with get_context("spawn").Pool(workers or os.cpu_count() or 1) as pool:
+    with get_context("spawn").Pool(workers or usable_cores()) as pool:
         seen = pool.imap(_look_through, [(folder, pdf) for pdf in pdfs])
         for _, pages in zip(track(pdfs, "looking for pages that are there twice"), seen, strict=True):
             for page in pages:

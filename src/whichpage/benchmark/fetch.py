@@ -7,7 +7,6 @@ that is done is not done again.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -22,6 +21,7 @@ from whichpage.benchmark.progress import track
 from whichpage.benchmark.provenance import digest_texts
 from whichpage.benchmark.scanned import scan_book
 from whichpage.benchmark.truth import read_truths
+from whichpage.cores import usable_cores
 from whichpage.errors import WhichpageError
 
 PACKAGES = (
@@ -135,7 +135,7 @@ def _short(books: Iterable[Path], count: int) -> list[Path]:
 def scan(folder: Path, books: Sequence[Path]) -> int:
     """Scans books to `scanned`, those that are not there yet; returns how many scans of them there are."""
     jobs = [(folder, book) for book in books if not _scan_of(folder, book).exists()]
-    with get_context("spawn").Pool(os.cpu_count() or 1) as pool:
+    with get_context("spawn").Pool(usable_cores()) as pool:
         for _ in zip(track(jobs, "books scanned"), pool.imap(_scan, jobs), strict=True):
             pass
     return len(books)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import whichpage
+from whichpage.cores import usable_cores
 from whichpage.encoder import SHIPPED_ENCODER
 from whichpage.features import SHIPPED_FEATURES
 from whichpage.pagefinder import SHIPPED_FINDER
@@ -108,7 +109,7 @@ def machine() -> dict[str, str]:
     """Processor, cores, memory, system, Python."""
     return {
         "processor": _processor(),
-        "cores": str(os.cpu_count() or 1),
+        "cores": str(usable_cores()),
         "memory": _memory(),
         "system": _system(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",

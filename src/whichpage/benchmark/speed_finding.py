@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from whichpage.benchmark.progress import track
 from whichpage.benchmark.resnet import ArticleNetwork
 from whichpage.benchmark.speed_indexing import article_photo, timed
 from whichpage.catalog import Catalog
+from whichpage.cores import usable_cores
 from whichpage.featuresearch import FeatureSearch
 from whichpage.finding import Finder
 from whichpage.index import FlatIndex
@@ -104,7 +104,7 @@ def photo_times(photos: Sequence[Path], library: Path, *, model: Path | None, ro
         flat = faiss.IndexBinaryFlat(CODE_BITS)
         flat.add(codes)
         faiss.omp_set_num_threads(1)  # more take longer for one query
-        network = ArticleNetwork(threads=os.cpu_count() or 1)
+        network = ArticleNetwork(threads=usable_cores())
         ours: list[list[float]] = [[] for _ in photos]
         article: list[list[float]] = [[] for _ in photos]
         finder.find(photos[0], name="", top=5)

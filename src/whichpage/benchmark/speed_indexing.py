@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -22,6 +21,7 @@ from whichpage.benchmark.progress import track
 from whichpage.benchmark.provenance import digest_texts
 from whichpage.benchmark.resnet import ArticleNetwork
 from whichpage.benchmark.truth import TruthError
+from whichpage.cores import usable_cores
 from whichpage.errors import WhichpageError
 from whichpage.indexing import AddProgress
 from whichpage.library import Library
@@ -102,7 +102,7 @@ def books_of(folder: Path, *, pages: int) -> Books:
 
 def indexing_times(books: Books, *, article_pages: int, rounds: int, model: Path | None) -> IndexingTimes:
     """Measures the three ways, one after the other in each round."""
-    workers = os.cpu_count() or 1
+    workers = usable_cores()
     few = _first_pages(books, article_pages)
     network = ArticleNetwork(threads=workers)
     add, bare, article = [], [], []

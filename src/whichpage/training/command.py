@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from whichpage import terminal
+from whichpage.cores import usable_cores
 from whichpage.lazy import needs_extra
 from whichpage.settings import Settings, shared
 
@@ -113,7 +114,7 @@ def _whichpage(books: tuple[Path, ...], out: Path, settings: Settings, options: 
         scratch=options["scratch"],
         steps=options["steps"],
         pages_a_book=options["pages"] or own_books.PAGES_A_BOOK,
-        workers=os.cpu_count() or 1,
+        workers=usable_cores(),
     )
     cache = own_books.pages(run)
     for split, what in (("train", "to learn from"), ("val", "held out")):

@@ -10,7 +10,6 @@ with the weights of another run's checkpoint, as far as they fit, if it is given
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from whichpage.contrast import local_contrast
+from whichpage.cores import usable_cores
 from whichpage.keypoints import WINDOW, detect
 from whichpage.training import runs
 from whichpage.training.encoder_training import worn
@@ -324,7 +324,7 @@ def train(
     # Before the loader forks: a worker would wait for ever for threads that OpenCV has in this process.
     cv2.setNumThreads(1)
     # A GPU learns faster than one worker simulates; on a CPU, learning needs the other cores.
-    workers = 1 if device == _CPU else max(1, _cores() - _OTHER_CORES)
+    workers = 1 if device == _CPU else max(1, usable_cores() - _OTHER_CORES)
     batches = iter(DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=2))
     for _ in run.steps():
         batch = next(batches)
@@ -332,11 +332,6 @@ def train(
         loss, top1 = step_loss(model, batch, recipe)
         run.learn(loss, batch_top1=top1)
     return model
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fitting(weights: Mapping[str, Tensor], model: FeatureNetwork) -> dict[str, Tensor]:

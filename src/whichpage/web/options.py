@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
-CORES = os.cpu_count() or 1
+from whichpage.cores import usable_cores
+
+CORES = usable_cores()
 
 
 @dataclass(frozen=True)

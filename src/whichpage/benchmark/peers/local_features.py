@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from whichpage.benchmark.peers.protocol import IndexCost, LibraryPage, Progress,
 from whichpage.benchmark.peers.steps import Steps
 from whichpage.benchmark.peers.store import DescribedPages, bytes_on_disk
 from whichpage.benchmark.peers.vocabulary import InvertedFile, Vocabulary
+from whichpage.cores import usable_cores
 from whichpage.photo import decode
 from whichpage.sources import Source
 
@@ -71,7 +71,7 @@ class LocalFeaturePeer:
 
     def index(self, pages: Sequence[LibraryPage], folder: Path, progress: Progress) -> IndexCost:
         # Other parts of whichpage keep faiss to one thread.
-        faiss.omp_set_num_threads(os.cpu_count() or 1)
+        faiss.omp_set_num_threads(usable_cores())
         described = DescribedPages(folder / "features.sqlite")
         described.fill(pages, FeaturesOfPage(self._kind, self._options.on_page), progress)
         words, inverted = folder / "words.npy", folder / "inverted.npz"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from rapidocr import RapidOCR
 
+from whichpage.cores import usable_cores
 from whichpage.types import Colour
 
 
@@ -33,4 +33,4 @@ class Reader:
 @lru_cache(maxsize=1)
 def reader(threads: int | None = None) -> Reader:
     """The process's reader, loaded when it is first needed; None for as many threads as there are cores."""
-    return Reader(threads=threads or os.cpu_count() or 1)
+    return Reader(threads=threads or usable_cores())

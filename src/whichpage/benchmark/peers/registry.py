@@ -9,7 +9,6 @@ pages, a model trained for two epochs from random weights, which finds two of th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from whichpage.benchmark.peers.local_features import LocalFeaturePeer
 from whichpage.benchmark.peers.own import OwnPeer
 from whichpage.benchmark.peers.protocol import Peer
 from whichpage.benchmark.peers.reading import ReadingPeer
+from whichpage.cores import usable_cores
 from whichpage.errors import WhichpageError
 from whichpage.pagefinder import PageFinder
 
@@ -58,7 +58,7 @@ def _article(setting: Setting) -> Peer:
 
 
 def _threads() -> int:
-    return os.cpu_count() or 1
+    return usable_cores()
 
 
 def _finder() -> PageFinder:

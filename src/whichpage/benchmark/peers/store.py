@@ -18,6 +18,7 @@ from typing import Protocol
 import cv2
 
 from whichpage.benchmark.peers.protocol import LibraryPage, Progress
+from whichpage.cores import usable_cores
 from whichpage.errors import SourceError, WhichpageError
 from whichpage.sources import Source, open_source
 
@@ -90,7 +91,7 @@ class DescribedPages:
         ]
         count = len(done)
         started = time.perf_counter()
-        for rows in _work(tasks, describe, workers=workers or os.cpu_count() or 1):
+        for rows in _work(tasks, describe, workers=workers or usable_cores()):
             now = time.perf_counter()
             self._write(rows, seconds=now - started)
             started = now

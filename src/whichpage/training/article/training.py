@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from whichpage.cores import usable_cores
 from whichpage.training import curves, runs
 from whichpage.training.article import network, pages
 from whichpage.training.article.augmentation import GALLERY, Pages, augmented, gallery
@@ -180,7 +180,7 @@ def _each_epoch(out: Path) -> ModelCheckpoint:
 
 
 def _training_loader(files: Sequence[Path], recipe: ArticleRecipe) -> DataLoader[tuple[Tensor, int]]:
-    workers = os.cpu_count() or 1
+    workers = usable_cores()
     # A last batch of one page would leave batch normalisation nothing to normalise by.
     odd = len(files) % recipe.batch == 1
     return DataLoader(

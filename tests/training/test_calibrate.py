@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from whichpage import verify
-from whichpage.training.calibrate import Evidence, Sample, fit, learn, learn_local, report
+from whichpage.training.calibrate import Evidence, Sample, fit, learn, learn_local, main, report, shipped
 
 
 def samples(weights: list[float], *, count: int, seed: int = 0) -> list[Sample]:
@@ -100,6 +103,45 @@ def test_local_features_are_learned_by_themselves() -> None:
     np.testing.assert_allclose(learned.local, [-8, 0.4, 2], rtol=0.2)
     np.testing.assert_array_equal(learned.looks, astuple(verify.CALIBRATION))
     np.testing.assert_array_equal(learned.text, astuple(verify.TEXT_CALIBRATION))
+
+
+def test_what_ships_is_what_verify_computes() -> None:
+    dice = np.random.RandomState(6)
+    for lines, features in ((0, 0), (3, 0), (0, 40)):
+        alignment = aligned(dice.uniform(0, 1, 6))
+        seen = Evidence(verify.measures(alignment)[None], np.array([lines]), np.array([features]))
+        found = verify.confidence(alignment, lines=lines, features=features)
+        assert shipped()(seen)[0] == pytest.approx(found)
+
+
+def test_both_constants_are_reported_of_alignments_that_were_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that are learned here, and those that `verify` has."""
+    dice = np.random.RandomState(7)
+    rows: list[list[object]] = []
+    for folder in ("books", "vertical"):
+        (tmp_path / folder).mkdir()
+        names = [f"{number}.jpg" for number in range(40)]
+        (tmp_path / folder / "truth.csv").write_text("\n".join(["photo", *names]))
+        for name in names:
+            for right in (0, 1):
+                measures = dice.uniform(0.1, 0.5, 6) + 0.4 * right
+                rows.append([f"{folder}/{name}", "a.pdf:1", right, 2 * right, 0, *measures])
+                rows.append([f"{folder}/{name}", "a.pdf:1", right, 0, 10 + 20 * right, *measures])
+    with (tmp_path / "kept.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    sets = [str(tmp_path / name) for name in ("books", "library", "vertical", "library")]
+    kept = ["--alignments", str(tmp_path / "kept.csv"), "--diagram", str(tmp_path / "sure.png")]
+    monkeypatch.setattr(sys, "argv", ["calibrate", *sets, *kept])
+    main()
+    said = capsys.readouterr().out
+    heads = [line for line in said.splitlines() if line.endswith(":")]
+    sets = ["books", "vertical", "all"]
+    assert heads == [f"{constants}, {name}:" for constants in ("learned", "shipped") for name in sets]
+    learned, known = said.split("shipped, books:")
+    assert learned.split("learned, books:")[1] != known
+    assert all((tmp_path / f"sure-{constants}.png").stat().st_size for constants in ("learned", "shipped"))
 
 
 def aligned(numbers: NDArray[np.float64]) -> verify.Alignment:

@@ -45,7 +45,7 @@ def test_wilson_interval() -> None:
 
 def test_the_diagram_shows_every_bin(tmp_path: Path) -> None:
     def blue(found: list[Bin]) -> int:
-        draw(found, tmp_path / "a.png")
+        draw(found, tmp_path / "a.png", confidence="how sure")
         with Image.open(tmp_path / "a.png") as image:
             pixels = np.asarray(image.convert("RGB")).astype(int)
         return int((np.abs(pixels - [0, 0x72, 0xB2]).sum(2) < 30).sum())

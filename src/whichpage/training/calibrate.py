@@ -10,8 +10,9 @@ photo is answered twice: as it is, and as if its page were in no book (its true 
 nearly the same, as boilerplate and other editions do, are struck out). Prints the constants for
 `verify.Calibration`, `verify.TextCalibration` and `verify.FeatureCalibration`, the reliability of the
 confidence, and how many absent photos would be accepted at which threshold: these by cross-validation, each
-photo answered with constants that were learned from others. With --local only what local features find is
-looked at, and `verify.FeatureCalibration` alone is learned: that takes a tenth of the time.
+photo answered with constants that were learned from others. Then the same of the constants that `verify` has:
+where these were learned from other photos, it tells whether they still hold. With --local only what local
+features find is looked at, and `verify.FeatureCalibration` alone is learned: that takes a tenth of the time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -232,8 +233,14 @@ def learn(seen: Evidence, right: NDArray[np.bool_], repeating: NDArray[np.bool_]
 
 def learn_local(seen: Evidence, right: NDArray[np.bool_]) -> Learned:
     """The weights of local features; the others are those that `verify` has."""
-    looks, text = (np.array(astuple(known)) for known in (verify.CALIBRATION, verify.TEXT_CALIBRATION))
-    return Learned(looks, text, _counted(seen.local, seen.measures, looks, right))
+    known = shipped()
+    return replace(known, local=_counted(seen.local, seen.measures, known.looks, right))
+
+
+def shipped() -> Learned:
+    """All weights that `verify` has."""
+    known = verify.CALIBRATION, verify.TEXT_CALIBRATION, verify.FEATURE_CALIBRATION
+    return Learned(*(np.array(astuple(constants)) for constants in known))
 
 
 def _counted(
@@ -278,7 +285,8 @@ def main() -> None:
     parser.add_argument("sets", type=Path, nargs="+", metavar="PHOTOS LIBRARY")
     parser.add_argument("--local", action="store_true", help="learn what local features say, and no more")
     parser.add_argument("--alignments", type=Path, help="keep what was measured, or read it if it is there")
-    parser.add_argument("--diagram", type=Path, help="draw the reliability diagram")
+    diagrams = "draw the reliability diagrams: FILE-learned.png and FILE-shipped.png"
+    parser.add_argument("--diagram", type=Path, help=diagrams)
     arguments = parser.parse_args()
     if len(arguments.sets) % 2:
         parser.error("to each folder of photos belongs a library")
@@ -323,14 +331,17 @@ def main() -> None:
 
     confidence = reliability.held_out([sample.photo for sample in samples], answer)
     names = {photos.name: [_name(photos, row) for row in _truth(photos)] for photos in arguments.sets[::2]}
-    for name in names if len(names) > 1 else []:
-        print(f"{name}:")
-        chosen = np.flatnonzero(of == name)
-        print(report([samples[k] for k in chosen], confidence[chosen], names[name]))
-    print("all:")
-    print(report(samples, confidence, list(chain.from_iterable(names.values()))))
-    if arguments.diagram:
-        reliability.draw(reliability.bins(confidence, right), arguments.diagram)
+    for constants, sure in (("learned", confidence), ("shipped", shipped()(seen))):
+        for name in names if len(names) > 1 else []:
+            print(f"{constants}, {name}:")
+            chosen = np.flatnonzero(of == name)
+            print(report([samples[k] for k in chosen], sure[chosen], names[name]))
+        print(f"{constants}, all:")
+        print(report(samples, sure, list(chain.from_iterable(names.values()))))
+        if arguments.diagram:
+            picture = arguments.diagram.with_stem(f"{arguments.diagram.stem}-{constants}")
+            called = {"learned": "confidence, learned from other photos", "shipped": "confidence that ships"}
+            reliability.draw(reliability.bins(sure, right), picture, confidence=called[constants])
 
 
 if __name__ == "__main__":

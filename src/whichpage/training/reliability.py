@@ -71,8 +71,11 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     return float(middle - half), float(middle + half)
 
 
-def draw(found: Sequence[Bin], picture: Path) -> None:
-    """The reliability diagram, a PNG: the share that is right over the mean confidence, on logit axes."""
+def draw(found: Sequence[Bin], picture: Path, *, confidence: str) -> None:
+    """The reliability diagram, a PNG: the share that is right over the mean confidence, on logit axes.
+
+    confidence: what it is called, below its axis.
+    """
     figure, axis = plt.subplots(figsize=(5.5, 5.0))
     line = np.array([0.001, 0.999])
     axis.plot(line, line, color="#BBBBBB", linestyle="--", label="as sure as right")
@@ -93,7 +96,7 @@ def draw(found: Sequence[Bin], picture: Path) -> None:
     for one_axis in (axis.xaxis, axis.yaxis):
         one_axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
         one_axis.set_ticks([], minor=True)
-    axis.set_xlabel("confidence, learned from other photos")
+    axis.set_xlabel(confidence)
     axis.set_ylabel("share of alignments that are right")
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25)

@@ -54,13 +54,13 @@ def laid(
     page_id: int,
     confidence: float,
     *,
-    view: int = 0,
+    place: str = "view 0",
     correlation: float = 0.5,
     textured: float = 50.0,
     quad: NDArray[np.float32] = HERE,
 ) -> Aligned:
     alignment = Alignment(0.5, correlation, 0.5, textured, 0.1, 0.9, 1.0, quad)
-    return Aligned(page_id, view, alignment, confidence)
+    return Aligned(page_id, place, alignment, confidence)
 
 
 def found(page_id: int, by: tuple[int, int], *, quad: NDArray[np.float32] = HERE) -> Aligned:
@@ -77,18 +77,23 @@ def told(aligned: Sequence[Aligned], *, top: int = 5) -> list[tuple[int, bool]]:
 
 
 def test_surest_come_first_and_are_verified_from_the_threshold_on() -> None:
-    aligned = [laid(1, 0.2), laid(2, 0.95, view=1), laid(3, 0.9, view=2), laid(4, 0.89, view=3)]
+    aligned = [
+        laid(1, 0.2),
+        laid(2, 0.95, place="view 1"),
+        laid(3, 0.9, place="view 2"),
+        laid(4, 0.89, place="view 3"),
+    ]
     assert told(aligned) == [(2, True), (3, True), (4, False), (1, False)]
 
 
 def test_page_that_was_laid_twice_is_one_match_where_it_is_surest() -> None:
-    (match,) = answered([laid(1, 0.3), laid(1, 0.97, quad=BESIDE, view=1), laid(1, 0.5)])
+    (match,) = answered([laid(1, 0.3), laid(1, 0.97, quad=BESIDE, place="view 1"), laid(1, 0.5)])
     assert match.verified
     np.testing.assert_allclose(match.quad, (BESIDE + 0.5) * 2 - 0.5)
 
 
 def test_verified_ones_are_never_cut_off() -> None:
-    aligned = [laid(1, 0.99), laid(2, 0.95, view=1), laid(3, 0.5, view=2)]
+    aligned = [laid(1, 0.99), laid(2, 0.95, place="view 1"), laid(3, 0.5, place="view 2")]
     assert told(aligned, top=1) == [(1, True), (2, True)]
     assert told(aligned, top=3) == [(1, True), (2, True), (3, False)]
     assert told([laid(3, 0.5)], top=0) == []
@@ -101,7 +106,7 @@ def test_of_equally_sure_pages_the_better_fit_comes_first() -> None:
 def test_page_that_only_resembles_the_one_in_its_place_is_not_verified() -> None:
     aligned = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5)]
     assert told(aligned) == [(2, True), (1, False)]
-    elsewhere = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5, view=1)]
+    elsewhere = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5, place="view 1")]
     assert told(elsewhere) == [(1, True), (2, True)]
 
 
@@ -117,7 +122,7 @@ def test_a_page_is_verified_where_no_other_fits_better_though_it_is_less_sure_th
     aligned = [
         laid(1, 0.99, correlation=0.8),
         laid(2, 0.97, correlation=0.6),
-        laid(2, 0.96, correlation=0.5, quad=BESIDE, view=1),
+        laid(2, 0.96, correlation=0.5, quad=BESIDE, place="view 1"),
     ]
     answer = answered(aligned)
     assert [(match.page, match.confidence, match.verified) for match in answer] == [
@@ -128,7 +133,7 @@ def test_a_page_is_verified_where_no_other_fits_better_though_it_is_less_sure_th
 
 
 def test_pages_found_by_text_or_features_are_rivals_only_where_they_overlap() -> None:
-    """All that the text finds is of one view, both pages of a spread among them."""
+    """All that the text finds is of one place, both pages of a spread among them."""
     for fewer, nearly, more in (
         ((7, 0), (8, 0), (10, 0)),
         ((0, 70), (0, 71), (0, 100)),

@@ -35,14 +35,15 @@ class ThumbnailStore(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """A candidate page laid over one view of the photo.
+    """A candidate page laid over a place of the photo.
 
+    place: which one, by any name: pages laid over one place are rivals for it.
     lines: how many lines of text that were read off the photo agree; 0 where none was read.
     features: how many local features agree; 0 where none were compared.
     """
 
     page_id: int
-    view: int
+    place: str
     alignment: verify.Alignment
     confidence: float
     lines: int = 0
@@ -82,7 +83,7 @@ class Aligner:
         self._threads = threads
 
     def compare(
-        self, query: Query, quads: list[Quad], candidates: list[Candidate], *, view: int
+        self, query: Query, quads: list[Quad], candidates: list[Candidate], *, place: str
     ) -> Iterator[list[Aligned]]:
         """Aligns candidates with the photo, all of them coarsely and the best of those finely.
 
@@ -92,18 +93,18 @@ class Aligner:
         first, finely = self._options.first, self._options.finely
         photo = query.photo
         rivals, waiting = self.rivals(self.coarsely(photo, quads, candidates[:first], sheets))
-        aligned = self.finely(query, rivals, view=view)
+        aligned = self.finely(query, rivals, place=place)
         if reaches(self._options.certain, aligned):
             yield aligned
             return
         more = max(finely - len(rivals), 0)
-        aligned += self.finely(query, waiting[:more], view=view)
+        aligned += self.finely(query, waiting[:more], place=place)
         yield aligned
         if reaches(self._options.sure, aligned):
             return
         waiting = waiting[more:] + self.coarsely(photo, quads, candidates[first:], sheets)
         waiting.sort(key=lambda coarse: -coarse.score)
-        yield self.finely(query, waiting[:finely], view=view)
+        yield self.finely(query, waiting[:finely], place=place)
 
     def coarsely(
         self,
@@ -150,11 +151,11 @@ class Aligner:
             return [], looked_at
         return rivals, [one for one in looked_at if not is_rival(one)]
 
-    def finely(self, query: Query, coarse: Sequence[Coarse], *, view: int) -> list[Aligned]:
+    def finely(self, query: Query, coarse: Sequence[Coarse], *, place: str) -> list[Aligned]:
         """Aligns candidates finely and asks those that are in doubt for their text."""
-        return self.questioned(query, self.fits(query, coarse, view=view))
+        return self.questioned(query, self.fits(query, coarse, place=place))
 
-    def fits(self, query: Query, coarse: Sequence[Coarse], *, view: int) -> list[Aligned]:
+    def fits(self, query: Query, coarse: Sequence[Coarse], *, place: str) -> list[Aligned]:
         """Aligns candidates finely, the best once more where it is not clear yet."""
         # One candidate has all threads; of several each has one.
         threads = self._threads if len(coarse) == 1 else None
@@ -176,7 +177,7 @@ class Aligner:
         aligned: list[Aligned] = []
         for alignment, (_, one) in zip(alignments, fresh, strict=True):
             sure = verify.confidence(alignment)
-            aligned += [Aligned(candidate.page_id, view, alignment, sure) for candidate in one.candidates]
+            aligned += [Aligned(candidate.page_id, place, alignment, sure) for candidate in one.candidates]
         query.watch.lap("verify")
         return aligned
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -159,18 +159,18 @@ class Finder:
             # A sliver of the next page is worth a look only if there is no answer yet.
             if self._lacks(aligned) or self._is_worth_a_look(view, number, photo):
                 edgeless = not any(view.seen)
-                found = [] if edgeless and through else self._by_features(query, view, number=number)
+                found = [] if edgeless and through else self._by_features(query, view, place=_view(number))
                 through |= edgeless
                 aligned.extend(found)
                 if self._lacks(found):
-                    looks = self._match(query, hypotheses.near(view), view=number)
+                    looks = self._match(query, hypotheses.near(view), place=_view(number))
                     aligned.extend(next(looks))
                     later.append(looks)
         if self._lacks(aligned) and not through:
             # A photo so near that no edge is seen, or one of which the page finder makes nothing.
-            aligned.extend(self._by_features(query, hypotheses.unseen(photo), number=len(views) + 4))
+            aligned.extend(self._by_features(query, hypotheses.unseen(photo), place="photo"))
         if self._lacks(aligned):
-            aligned.extend(self._by_text(query, view=len(views) + 3))
+            aligned.extend(self._by_text(query))
         if self._options.exhaustive or self.features is None or not self.features.complete:
             self._try_all(query, views, later, aligned)
         return aligned
@@ -187,20 +187,20 @@ class Finder:
         Where all pages have local features, these find in less time whatever is found so.
         """
 
-        def lay(quads: list[Quad], view: int) -> None:
-            aligned.extend(chain.from_iterable(self._match(query, quads, view=view)))
+        def lay(quads: list[Quad], place: str) -> None:
+            aligned.extend(chain.from_iterable(self._match(query, quads, place=place)))
 
         if not reaches(self._options.sure, aligned):
             aligned.extend(chain.from_iterable(chain.from_iterable(later)))
         if views and self._lacks(aligned):
             for number, quads in enumerate(hypotheses.halves(views[0])):
-                lay(quads, len(views) + number)
+                lay(quads, f"half {number}")
         cut = next((number for number, view in enumerate(views) if not all(view.seen)), None)
         if cut is not None and self._lacks(aligned):
-            lay(hypotheses.far(views[cut], query.photo), cut)
+            lay(hypotheses.far(views[cut], query.photo), _view(cut))
         if self._lacks(aligned):
             # A scan, or a photo so near that no edge is seen: the frame itself may be the page.
-            lay(hypotheses.frame(query.photo), len(views) + 2)
+            lay(hypotheses.frame(query.photo), "frame")
 
     def _lacks(self, aligned: Sequence[Aligned]) -> bool:
         """Whether there is no answer among these."""
@@ -245,7 +245,7 @@ class Finder:
             coarse, _ = self._aligner.rivals(coarse)
             if len(coarse) > self._options.pair:
                 return []
-        found = self._aligner.fits(query, coarse, view=number)
+        found = self._aligner.fits(query, coarse, place=_view(number))
         # Text is asked for only then: reading takes ten times as long as a glance.
         return self._aligner.questioned(query, found) if reaches(self._options.doubtless, found) else []
 
@@ -257,14 +257,14 @@ class Finder:
         first = candidates[: self._options.glance]
         coarse = self._aligner.coarsely(query.photo, places, first, {(0, lies): sheet})
         rivals, _ = self._aligner.rivals(coarse)
-        found = self._aligner.finely(query, rivals, view=number)
+        found = self._aligner.finely(query, rivals, place=_view(number))
         return found if reaches(self._options.certain, found) else []
 
     def align_by_features(self, photo: photos.Photo) -> list[Aligned]:
         """The pages that local features alone lay over the photo's page views."""
         query = self._query(photo, Stopwatch())
         views = self.page_finder.find(photo) or [hypotheses.unseen(photo)]
-        each = (self._by_features(query, view, number=number) for number, view in enumerate(views))
+        each = (self._by_features(query, view, place=_view(number)) for number, view in enumerate(views))
         return list(chain.from_iterable(each))
 
     def propose(self, photo: photos.Photo) -> list[list[int]]:
@@ -283,9 +283,9 @@ class Finder:
                 proposed.append([proposal.page_id for proposal in local])
         return [*proposed, self._holding_text(query)]
 
-    def _match(self, query: Query, quads: list[Quad], *, view: int) -> Iterator[list[Aligned]]:
+    def _match(self, query: Query, quads: list[Quad], *, place: str) -> Iterator[list[Aligned]]:
         """Retrieves with all these places of one page, and compares what is proposed with the photo."""
-        return self._aligner.compare(query, quads, self._retrieve(query, quads), view=view)
+        return self._aligner.compare(query, quads, self._retrieve(query, quads), place=place)
 
     def _retrieve(self, query: Query, quads: list[Quad]) -> list[Candidate]:
         """The pages whose codes are nearest to those of any of these places."""
@@ -318,57 +318,56 @@ class Finder:
         query.watch.lap("search")
         return candidates
 
-    def _by_features(self, query: Query, view: PageView, *, number: int) -> list[Aligned]:
+    def _by_features(self, query: Query, view: PageView, *, place: str) -> list[Aligned]:
         """Lays pages over the photo that have many of its local features, each where those are."""
         if self.features is None:
             return []
         found = self.features.propose(query.photo, view, among=self.index, threads=self._threads)
+        query.watch.lap("features")
+
+        def lay(some: Iterable[Proposal]) -> list[Aligned]:
+            proposed = [_Proposed(one.page_id, one.quad, features=one.agree) for one in some]
+            return self._lay(query, proposed, place=place, stage="features")
+
         foremost = [one for one in found if matching.agrees_enough(one.agree, found[0].agree)]
-        aligned = self._lay_proposals(query, foremost, number=number)
+        aligned = lay(foremost)
         # Of so many fewer features no page is answered in the place of one that is found; it could but show
         # that this one is not the page, of which there is no doubt.
         taken = [one.alignment.quad for one in aligned if one.confidence >= self._options.doubtless]
-        others = [
-            one
-            for one in found[len(foremost) :]
-            if not any(matching.at_one_place(one.quad, quad) for quad in taken)
-        ]
-        return aligned + self._lay_proposals(query, others, number=number)
+        others = found[len(foremost) :]
+        return aligned + lay(
+            one for one in others if not any(matching.at_one_place(one.quad, quad) for quad in taken)
+        )
 
-    def _lay_proposals(self, query: Query, proposals: Sequence[Proposal], *, number: int) -> list[Aligned]:
-        """The pages laid over the photo where local features propose them, those that can be."""
-        encoded = self.store.encoded_thumbnails([one.page_id for one in proposals])
-
-        def lay(one: Proposal, thumbnail: bytes) -> Aligned | None:
-            alignment = self._aligner.laid(query.photo, verify.Thumbnail(thumbnail), one.quad)
-            if alignment is None:
-                return None
-            sure = verify.confidence(alignment, features=one.agree)
-            return Aligned(one.page_id, number, alignment, sure, features=one.agree)
-
-        aligned = [one for one in self._threads.map(lay, proposals, encoded) if one]
-        query.watch.lap("features")
-        return self._aligner.questioned(query, aligned)
-
-    def _by_text(self, query: Query, *, view: int) -> list[Aligned]:
+    def _by_text(self, query: Query) -> list[Aligned]:
         """Lays pages over the photo that hold the text in it, each where its lines are."""
-        photo = query.photo
         found = self._holding_text(query)
         lines = query.text.lines
-        texts = self.store.printed_lines(found)
-        pages = [verify.Thumbnail(encoded) for encoded in self.store.encoded_thumbnails(found)]
 
-        def lay(one: tuple[int, verify.Thumbnail, Sequence[PrintedLine]]) -> Aligned | None:
-            page_id, page, printed = one
-            placed = textmatch.place(lines, printed, size=page.size)
-            alignment = None if placed is None else self._aligner.laid(photo, page, placed.quad)
-            if placed is None or alignment is None:
+        def propose(page_id: int, encoded: bytes, printed: Sequence[PrintedLine]) -> _Proposed | None:
+            placed = textmatch.place(lines, printed, size=verify.Thumbnail(encoded).size)
+            return None if placed is None else _Proposed(page_id, placed.quad, lines=placed.groups)
+
+        pages = self.store.encoded_thumbnails(found), self.store.printed_lines(found)
+        proposed = [one for one in self._threads.map(propose, found, *pages) if one]
+        return self._lay(query, proposed, place="text", stage="verify")
+
+    def _lay(self, query: Query, proposed: Sequence[_Proposed], *, place: str, stage: str) -> list[Aligned]:
+        """The pages laid over the photo where they are proposed, those that can be.
+
+        stage: what the time goes to.
+        """
+        thumbnails = self.store.encoded_thumbnails([one.page_id for one in proposed])
+
+        def lay(one: _Proposed, encoded: bytes) -> Aligned | None:
+            alignment = self._aligner.laid(query.photo, verify.Thumbnail(encoded), one.quad)
+            if alignment is None:
                 return None
-            sure = verify.confidence(alignment, lines=placed.groups)
-            return Aligned(page_id, view, alignment, sure, placed.groups)
+            sure = verify.confidence(alignment, lines=one.lines, features=one.features)
+            return Aligned(one.page_id, place, alignment, sure, one.lines, one.features)
 
-        aligned = [one for one in self._threads.map(lay, zip(found, pages, texts, strict=True)) if one]
-        query.watch.lap("verify")
+        aligned = [one for one in self._threads.map(lay, proposed, thumbnails) if one]
+        query.watch.lap(stage)
         return self._aligner.questioned(query, aligned)
 
     def _holding_text(self, query: Query) -> list[int]:
@@ -388,6 +387,16 @@ class Finder:
         codes = self.encoder.encode([grey for grey, _ in looks])
         weights = [_view_weights(seen, self.encoder.views) for _, seen in looks]
         return _Coded(codes, np.array(weights, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Proposed:
+    """A page, its corners in working pixels as its print proposes, and how much of that agrees."""
+
+    page_id: int
+    quad: Quad
+    lines: int = 0
+    features: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -421,6 +430,11 @@ def _keep_memory() -> None:
     the largest block that it has seen freed, up to 32 MiB of it (mallopt(3), M_MMAP_THRESHOLD): here it is.
     """
     np.empty(31 << 20, np.uint8)
+
+
+def _view(number: int) -> str:
+    """What the place is called where the page finder sees a page."""
+    return f"view {number}"
 
 
 def _straight(photo: photos.Photo, quad: Quad) -> tuple[verify.Sheet, bool]:

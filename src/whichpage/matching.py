@@ -96,9 +96,9 @@ def _most_like(photo: Photo, some: Sequence[Aligned], store: ThumbnailStore) -> 
 def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
     """Whether another page fits the same place of the photo far better.
 
-    A view is one place, but for those of the text and of local features: they have all pages found by them.
+    But for those of the text and of local features: these have all pages found by them, wherever they lie.
     """
-    others = [other for other in aligned if other.view == one.view]
+    others = [other for other in aligned if other.place == one.place]
     if one.lines or one.features:
         others = [other for other in others if at_one_place(one.alignment.quad, other.alignment.quad)]
         if not agrees_enough(one.lines, max((other.lines for other in others), default=0)):

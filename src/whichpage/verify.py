@@ -202,10 +202,12 @@ _FINER = (
 
 # From this lead on blocks fit in one place alone; so much below it they fit as well elsewhere.
 _CLEAR_LEAD, _LEAD_RANGE = 0.04, 0.04
-# Blocks count as printed, and seen, from this weight on. If a fit moves none of these as far as `_SETTLED`
-# pixels, they are not compared again. Chosen on 562 alignments of simulated photos of validation books, all
-# blocks counted: one in five was spared it, and the correlation the same on the mean within 0.002.
+# Blocks count as printed, and seen, from this weight on. If a fit that is clearly right moves none of them as
+# far as `_SETTLED` pixels, they are not compared again: chosen on 562 alignments of simulated photos of
+# validation books, on which the correlation stayed the same within 0.002 on the mean.
 _PRINTED, _SETTLED = 0.3, 1.5
+# From this correlation on a page is clearly right, and up to the other one clearly wrong.
+_CLEARLY_RIGHT, _CLEARLY_WRONG = 0.7, 0.12
 # A block agrees with the photo from this correlation on.
 _AGREES = 0.35
 # Within so many pixels of that level a block is still at the same place: less than half a character.
@@ -339,8 +341,7 @@ def align(
         if level.tells:
             agree = weights * (best_near(maps, there) > _AGREES)
             lead = _mean(leads(maps, there, radius=_SAME_PLACE), agree)
-        # Where a fit moves next to nothing, the same blocks would measure the same once more.
-        settled = level.settles and bool((np.abs(there[weights > _PRINTED]) < _SETTLED).all())
+        settled = level.settles and _is_settled(maps, there, weights)
         if not settled:
             warp = warp.then(displacement)
     fitted = displacement(blocks.middles - 0.5)
@@ -360,6 +361,12 @@ def align(
     )
 
 
+def _is_settled(maps: NDArray[np.float32], there: NDArray[np.float64], weights: NDArray[np.float64]) -> bool:
+    """Whether the same blocks, moved to where they were fitted, would measure the same once more."""
+    is_still = bool((np.abs(there[weights > _PRINTED]) < _SETTLED).all())
+    return is_still and _mean(best_near(maps, there), weights) >= _CLEARLY_RIGHT
+
+
 def _moved(
     view: NDArray[np.float32], dense: NDArray[np.float32], *, margin: tuple[int, int]
 ) -> NDArray[np.float32]:
@@ -373,7 +380,7 @@ def _moved(
 
 def worth_another_look(alignment: Alignment) -> bool:
     """Whether an alignment is neither clearly right nor clearly wrong: the page view may have been off."""
-    return 0.12 < alignment.correlation < 0.7 and alignment.textured > 2
+    return _CLEARLY_WRONG < alignment.correlation < _CLEARLY_RIGHT and alignment.textured > 2
 
 
 def realign(

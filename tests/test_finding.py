@@ -25,7 +25,7 @@ from whichpage.pagefinder import PageFinder
 from whichpage.photo import Photo, decode
 from whichpage.printed import PrintedLine
 from whichpage.reading import ReadLine
-from whichpage.types import Answer, Colour, Grey, Page, PageView
+from whichpage.types import Answer, Colour, Grey, Page, PageCodes, PageView
 
 BOOK = Path("/books/drawn.pdf")
 ID = 1000  # page n has id 1000 + n
@@ -495,8 +495,38 @@ def test_turned_photo_needs_one_glance_where_nothing_tells_that_it_is_upright(
 ) -> None:
     turned = np.ascontiguousarray(photo_of([(shelf.drawn[2], CORNERS)])[::-1, ::-1])
     shelf.asked = 0
-    assert verified(ask(finder.variant(options=FindOptions(ahead=0, upright=9)), turned)) == [3]
+    assert verified(ask(finder.variant(options=FindOptions(ahead=0, upright=9, near=2.0)), turned)) == [3]
     assert shelf.asked == FindOptions().glance
+    shelf.asked = 0
+    assert verified(ask(finder.variant(options=FindOptions(ahead=0, upright=0, near=2.0)), turned)) == [3]
+    assert shelf.asked > FindOptions().glance
+
+
+@pytest.mark.parametrize(("height", "width", "read"), [(480, 336, 480), (160, 112, 480), (672, 480, 840)])
+def test_an_encoder_is_given_no_less_of_the_page_than_it_reads(
+    height: int,
+    width: int,
+    read: int,
+    page_finder: PageFinder,
+    shelf: Shelf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sheet that is compared with pages, if that is large enough; else the photo, a quarter larger."""
+    encoder = Encoder.load(write_one_view(tmp_path / "one.onnx", height=height, width=width))
+    ids = np.arange(ID + 1, ID + 1 + len(shelf.drawn), dtype=np.int64)
+    index = FlatIndex(ids, encoder.encode(shelf.drawn).bits)
+    given: list[int] = []
+    encode = Encoder.encode
+
+    def noted(self: Encoder, images: Sequence[Grey]) -> PageCodes:
+        given.extend(image.shape[0] for image in images)
+        return encode(self, images)
+
+    monkeypatch.setattr(Encoder, "encode", noted)
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions())
+    assert verified(ask(finder, photo_of([(shelf.drawn[4], CORNERS)]))) == [5]
+    assert given[0] == read
 
 
 @pytest.mark.parametrize("turn", [1, 2, 3])

@@ -37,7 +37,7 @@ class ThumbnailStore(Protocol):
 class Aligned:
     """A candidate page laid over a place of the photo.
 
-    place: which one, by any name: pages laid over one place are rivals for it.
+    place: the name of the place that was tried, or of what proposed one: see `matching` for what are rivals.
     lines: how many lines of text that were read off the photo agree; 0 where none was read.
     features: how many local features agree; 0 where none were compared.
     """

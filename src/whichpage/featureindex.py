@@ -83,8 +83,8 @@ class FeatureIndex:
         finally:
             part.unlink(missing_ok=True)
 
-    def replace(self, path: Path) -> None:
-        """Saves the index in place of those of other states of its library.
+    def supersede(self, path: Path) -> None:
+        """Saves the index, and removes those of other states of its library.
 
         Their names differ from that of `path` in the last but one part. What a killed process left of a half
         written one goes, too.

@@ -93,7 +93,7 @@ class FeatureSearch:
                 self._index = kept or FeatureIndex(self._store.all_features(), vocabulary)
                 if self._kept and not kept and len(self._index) >= _WORTH_KEEPING:
                     try:
-                        self._index.replace(self._kept)
+                        self._index.supersede(self._kept)
                     except OSError as error:  # the folder may be read-only
                         _log.info("the index of local features is not kept: %s", error)
             return self._index

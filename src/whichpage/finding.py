@@ -52,7 +52,7 @@ class PageStore(textmatch.TextStore, matching.PageLookup, Protocol):
 
 
 # A place straight on, (H, W) uint8, and (H, W), 0 where the photo did not see it.
-_Look = tuple[Grey, NDArray[Any]]
+_Rectified = tuple[Grey, NDArray[Any]]
 _IsFound = Callable[[Sequence[Candidate]], bool]
 # What a page view is looked at with: gives the pages found there, none unless they are certain.
 _Glance = Callable[[Query, PageView, int], list[Aligned]]
@@ -236,10 +236,11 @@ class Finder:
         # A thread makes it ready for what it is to be compared with, once that is known.
         ready = self._threads.submit(sheet.prepare)
         candidates = self._retrieve_turned(query, places, sheet, is_found=self._is_near)
-        ready.result()
         foremost = _nearest(candidates, by=self._options.ahead)
         if len(foremost) > self._options.glance:
             return []
+        if any(candidate.view == 0 for candidate in foremost):
+            ready.result()
         coarse = self._aligner.coarsely(query.photo, places, foremost, {(0, lies): sheet})
         if len(foremost) > self._options.pair:
             coarse, _ = self._aligner.rivals(coarse)
@@ -294,8 +295,13 @@ class Finder:
     def _retrieve_turned(
         self, query: Query, quads: list[Quad], upright: verify.Sheet, *, is_found: _IsFound
     ) -> list[Candidate]:
-        """The same of a place's four turns; of the first one alone, seen already, if a page is found so."""
-        coded = self._encode([upright.page])
+        """The pages nearest to any of a place's four turns; to the first alone, if one is found so.
+
+        upright: the first one, straight on.
+        """
+        # An encoder that reads larger images needs more of the photo than the sheet has.
+        is_enough = all(have >= read for have, read in zip(verify.PAGE_SIZE, self.encoder.size, strict=True))
+        coded = self._encode([upright.page]) if is_enough else self._encode_places(query.photo, quads[:1])
         candidates = self._search(query, coded)
         if is_found(candidates):
             return candidates
@@ -306,7 +312,7 @@ class Finder:
         return bool(candidates) and candidates[0].distance <= self._options.near
 
     def _is_upright(self, candidates: Sequence[Candidate]) -> bool:
-        """Whether that is so, and no more than a few pages are about as near."""
+        """Whether the nearest page is near, and no more than a few are about as near."""
         alike = len(_nearest(candidates, by=self._options.upright))
         return self._is_near(candidates) and alike <= self._options.pair
 
@@ -326,7 +332,12 @@ class Finder:
         query.watch.lap("features")
 
         def lay(some: Iterable[Proposal]) -> list[Aligned]:
-            proposed = [_Proposed(one.page_id, one.quad, features=one.agree) for one in some]
+            some = list(some)
+            encoded = self.store.encoded_thumbnails([one.page_id for one in some])
+            proposed = [
+                _Proposed(one.page_id, page, one.quad, features=one.agree)
+                for one, page in zip(some, encoded, strict=True)
+            ]
             return self._lay(query, proposed, place=place, stage="features")
 
         foremost = [one for one in found if matching.agrees_enough(one.agree, found[0].agree)]
@@ -344,12 +355,14 @@ class Finder:
         found = self._holding_text(query)
         lines = query.text.lines
 
-        def propose(page_id: int, encoded: bytes, printed: Sequence[PrintedLine]) -> _Proposed | None:
+        def propose(page: tuple[int, bytes, Sequence[PrintedLine]]) -> _Proposed | None:
+            page_id, encoded, printed = page
             placed = textmatch.place(lines, printed, size=verify.Thumbnail(encoded).size)
-            return None if placed is None else _Proposed(page_id, placed.quad, lines=placed.groups)
+            return None if placed is None else _Proposed(page_id, encoded, placed.quad, lines=placed.groups)
 
-        pages = self.store.encoded_thumbnails(found), self.store.printed_lines(found)
-        proposed = [one for one in self._threads.map(propose, found, *pages) if one]
+        encoded, printed = self.store.encoded_thumbnails(found), self.store.printed_lines(found)
+        pages = zip(found, encoded, printed, strict=True)
+        proposed = [one for one in self._threads.map(propose, pages) if one]
         return self._lay(query, proposed, place="text", stage="verify")
 
     def _lay(self, query: Query, proposed: Sequence[_Proposed], *, place: str, stage: str) -> list[Aligned]:
@@ -357,16 +370,15 @@ class Finder:
 
         stage: what the time goes to.
         """
-        thumbnails = self.store.encoded_thumbnails([one.page_id for one in proposed])
 
-        def lay(one: _Proposed, encoded: bytes) -> Aligned | None:
-            alignment = self._aligner.laid(query.photo, verify.Thumbnail(encoded), one.quad)
+        def lay(one: _Proposed) -> Aligned | None:
+            alignment = self._aligner.laid(query.photo, verify.Thumbnail(one.encoded), one.quad)
             if alignment is None:
                 return None
             sure = verify.confidence(alignment, lines=one.lines, features=one.features)
             return Aligned(one.page_id, place, alignment, sure, one.lines, one.features)
 
-        aligned = [one for one in self._threads.map(lay, proposed, thumbnails) if one]
+        aligned = [one for one in self._threads.map(lay, proposed) if one]
         query.watch.lap(stage)
         return self._aligner.questioned(query, aligned)
 
@@ -378,12 +390,12 @@ class Finder:
         height, width = self.encoder.size
         size = (round(height * _LARGER), round(width * _LARGER))
 
-        def look(quad: Quad) -> _Look:
+        def look(quad: Quad) -> _Rectified:
             return photos.rectify(photo, quad, size=size)
 
         return self._encode(list(self._threads.map(look, quads) if len(quads) > 1 else map(look, quads)))
 
-    def _encode(self, looks: Sequence[_Look]) -> _Coded:
+    def _encode(self, looks: Sequence[_Rectified]) -> _Coded:
         codes = self.encoder.encode([grey for grey, _ in looks])
         weights = [_view_weights(seen, self.encoder.views) for _, seen in looks]
         return _Coded(codes, np.array(weights, np.float32))
@@ -391,9 +403,14 @@ class Finder:
 
 @dataclass(frozen=True, eq=False)
 class _Proposed:
-    """A page, its corners in working pixels as its print proposes, and how much of that agrees."""
+    """A page that what is printed on it proposes.
+
+    encoded: its thumbnail as stored (JPEG). quad: (4, 2) its corners in working pixels.
+    lines, features: how many of them agree on that.
+    """
 
     page_id: int
+    encoded: bytes
     quad: Quad
     lines: int = 0
     features: int = 0

@@ -96,7 +96,8 @@ def _most_like(photo: Photo, some: Sequence[Aligned], store: ThumbnailStore) -> 
 def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
     """Whether another page fits the same place of the photo far better.
 
-    But for those of the text and of local features: these have all pages found by them, wherever they lie.
+    Rivals are the pages laid over the same place; of pages that text or local features have laid, wherever
+    these were found, those that lie where it lies.
     """
     others = [other for other in aligned if other.place == one.place]
     if one.lines or one.features:

@@ -18,7 +18,7 @@ SHIPPED_FINDER = Path(__file__).parent / "models" / "finder.onnx"
 
 # How much of a page's surroundings a second look takes in, on each side, as a share of the look.
 _AROUND = 0.14
-# How many of the votes, evenly spread, all are compared with to find the place that most agree on.
+# At least how many of the votes, evenly spread, all are compared with to find the place that most agree on.
 _REFERENCES = 32
 
 
@@ -72,8 +72,11 @@ class PageFinder:
         """The whole photo at the size of a look."""
         side = (self._side, self._side)
         enough = photo.pixels
-        for half in (photo.half, photo.quarter):  # to halve is many times faster than any other ratio
-            enough = half if min(half.shape[:2]) >= self._side else enough
+        # To halve is many times faster than any other ratio.
+        if min(enough.shape[:2]) >= 2 * self._side:
+            enough = photo.half
+        if min(enough.shape[:2]) >= 2 * self._side:
+            enough = photo.quarter
         return np.asarray(cv2.resize(enough, side, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _run(self, images: list[Colour]) -> list[NDArray[np.float32]]:

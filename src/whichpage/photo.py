@@ -254,7 +254,7 @@ def rectify(
 
     Returns:
         (H + 2 rows, W + 2 columns) uint8 luminance, and the same shape bool: seen by the photo. What
-        it did not see is filled with the mean of what it saw.
+        it did not see is filled with the mean of what it saw. Told to within a pixel.
     """
     (h, w), (top, left) = size, margin
     area = max(cv2.contourArea(quad.astype(np.float32)), 1.0)

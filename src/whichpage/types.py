@@ -93,7 +93,7 @@ class Candidate:
     """A page that retrieval proposes; nothing has been verified.
 
     page_id: row id of the page in the catalogue.
-    distance: code distance, lower is nearer; comparable within one search only.
+    distance: of the codes: 0 where all bits agree, about 1 by chance. What is near is the encoder's affair.
     view: which of the photo's page views proposed it (index into the list that was searched).
     """
 

@@ -203,8 +203,8 @@ _FINER = (
 # From this lead on blocks fit in one place alone; so much below it they fit as well elsewhere.
 _CLEAR_LEAD, _LEAD_RANGE = 0.04, 0.04
 # Blocks count as printed, and seen, from this weight on. If a fit that is clearly right moves none of them as
-# far as `_SETTLED` pixels, they are not compared again: chosen on 562 alignments of simulated photos of
-# validation books, on which the correlation stayed the same within 0.002 on the mean.
+# far as `_SETTLED` pixels, they are not compared again. Chosen on 562 alignments of simulated photos of
+# validation books, right and wrong: one in five, whose correlation stayed within 0.002.
 _PRINTED, _SETTLED = 0.3, 1.5
 # From this correlation on a page is clearly right, and up to the other one clearly wrong.
 _CLEARLY_RIGHT, _CLEARLY_WRONG = 0.7, 0.12
@@ -317,22 +317,14 @@ def align(
 ) -> Alignment:
     """The finer levels, from the coarse level's warp on; `threads` share the work of one alignment."""
     h, w = page.size
-    lead, settled = 0.0, False
-    for level in _FINER:
-        level = level.lying() if h < w else level
-        if not settled:
-            view, picture = on.levels[level.scale == 1], page.picture(level.scale)
-            moved = _moved(view, warp.dense(level.scale), margin=level.reach)
-            quarter = warp.dense(4)
-            visible = np.asarray(
-                cv2.remap(on.seen, quarter[..., 0], quarter[..., 1], cv2.INTER_LINEAR), np.float32
-            )
-            blocks, strength = page.blocks(level.scale, level.grid)
-            seen = blocks.shares(visible, scale=4 // level.scale)
-            weights = strength * seen
-            maps = blocks.correlate(moved, picture, level.reach, threads=threads)
-            shifts, heights = peaks(maps)
-            say = np.maximum(heights, 0) ** 2 * weights
+    lead = 0.0
+    compared: _Compared | None = None
+    for level in (level.lying() if h < w else level for level in _FINER):
+        if compared is None:
+            compared = _compare(on, page, level, warp, threads=threads)
+        blocks, maps, weights = compared.blocks, compared.maps, compared.weights
+        shifts, heights = peaks(maps)
+        say = np.maximum(heights, 0) ** 2 * weights
         if level.degree:
             displacement: Polynomial | Membrane = _fit(blocks, shifts, say, level, (h, w))
         else:
@@ -341,41 +333,65 @@ def align(
         if level.tells:
             agree = weights * (best_near(maps, there) > _AGREES)
             lead = _mean(leads(maps, there, radius=_SAME_PLACE), agree)
-        settled = level.settles and _is_settled(maps, there, weights)
-        if not settled:
+        last = compared
+        if not (level.settles and _is_settled(compared, there)):
             warp = warp.then(displacement)
-    fitted = displacement(blocks.middles - 0.5)
-    values = best_near(maps, fitted)
-    total = float(weights.sum())
-    off = np.linalg.norm(shifts - fitted, axis=1)[weights > _PRINTED]
+            compared = None
+    values = best_near(last.maps, there)
+    total = float(last.weights.sum())
+    off = np.linalg.norm(shifts - there, axis=1)[last.weights > _PRINTED]
     corners = warp(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64) - 0.5)
     return Alignment(
         coarse=coarse,
-        correlation=_mean(values, weights),
-        agreeing=float((weights * (values > _AGREES)).sum() / max(total, 1e-6)),
+        correlation=_mean(values, last.weights),
+        agreeing=float((last.weights * (values > _AGREES)).sum() / max(total, 1e-6)),
         textured=total,
         lead=lead,
-        covered=_covered(moved, level.reach, blocks, weights, seen),
+        covered=_covered(last),
         scatter=float(np.median(off)) if len(off) else 9.0,
         quad=cv2.perspectiveTransform(corners[None].astype(np.float32), on.to_photo)[0].astype(np.float32),
     )
 
 
-def _is_settled(maps: NDArray[np.float32], there: NDArray[np.float64], weights: NDArray[np.float64]) -> bool:
-    """Whether the same blocks, moved to where they were fitted, would measure the same once more."""
-    is_still = bool((np.abs(there[weights > _PRINTED]) < _SETTLED).all())
-    return is_still and _mean(best_near(maps, there), weights) >= _CLEARLY_RIGHT
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """A page's blocks, compared with a photo as one warp puts it.
+
+    moved: (H, W) float32, the sheet so put. seen: (N,) the share of each block that the photo saw.
+    weights: (N,) how much is printed in each, as far as it was seen. maps: as of `Blocks.correlate`.
+    """
+
+    blocks: Blocks
+    moved: NDArray[np.float32]
+    seen: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    maps: NDArray[np.float32]
 
 
-def _moved(
-    view: NDArray[np.float32], dense: NDArray[np.float32], *, margin: tuple[int, int]
-) -> NDArray[np.float32]:
-    """The sheet as the warp puts it, with so many empty rows and columns on each side."""
-    rows, columns = margin
-    moved = cv2.remap(view, dense[..., 0], dense[..., 1], cv2.INTER_LINEAR)
-    return np.asarray(
-        cv2.copyMakeBorder(moved, rows, rows, columns, columns, cv2.BORDER_CONSTANT), np.float32
+def _compare(on: Sheet, page: Thumbnail, level: _Level, warp: Warp, *, threads: Executor | None) -> _Compared:
+    rows, columns = level.reach
+    dense, quarter = warp.dense(level.scale), warp.dense(4)
+    moved = np.asarray(
+        cv2.remap(on.levels[level.scale == 1], dense[..., 0], dense[..., 1], cv2.INTER_LINEAR), np.float32
     )
+    visible = np.asarray(cv2.remap(on.seen, quarter[..., 0], quarter[..., 1], cv2.INTER_LINEAR), np.float32)
+    blocks, strength = page.blocks(level.scale, level.grid)
+    seen = blocks.shares(visible, scale=4 // level.scale)
+    around = cv2.copyMakeBorder(moved, rows, rows, columns, columns, cv2.BORDER_CONSTANT)
+    maps = blocks.correlate(
+        np.asarray(around, np.float32), page.picture(level.scale), level.reach, threads=threads
+    )
+    return _Compared(blocks, moved, seen, strength * seen, maps)
+
+
+def _is_settled(compared: _Compared, there: NDArray[np.float64]) -> bool:
+    """Whether the same blocks, moved to where they were fitted, would measure the same once more.
+
+    there: (N, 2) where, in pixels from where they are.
+    """
+    off = np.linalg.norm(there, axis=1)[compared.weights > _PRINTED]
+    is_still = bool((off < _SETTLED).all())
+    return is_still and _mean(best_near(compared.maps, there), compared.weights) >= _CLEARLY_RIGHT
 
 
 def worth_another_look(alignment: Alignment) -> bool:
@@ -498,19 +514,13 @@ def confidence(
     return float(1 / (1 + np.exp(-logit)))
 
 
-def _covered(
-    moved: NDArray[np.float32],
-    reach: tuple[int, int],
-    blocks: Blocks,
-    weights: NDArray[np.float64],
-    seen: NDArray[np.float64],
-) -> float:
+def _covered(compared: _Compared) -> float:
     """How much of the print in the photo lies in blocks where the page has print as well.
 
     A page with next to nothing on it fits anywhere; that it does not explain the photo tells on it.
     """
-    in_photo = blocks.print_seen(moved[reach[0] : -reach[0], reach[1] : -reach[1]]) * seen
-    return float(np.minimum(in_photo, weights).sum() / max(float(in_photo.sum()), 1e-6))
+    in_photo = compared.blocks.print_seen(compared.moved) * compared.seen
+    return float(np.minimum(in_photo, compared.weights).sum() / max(float(in_photo.sum()), 1e-6))
 
 
 def _fit(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -119,29 +121,32 @@ def test_both_constants_are_reported_of_alignments_that_were_kept(
 ) -> None:
     """Those that are learned here, and those that `verify` has."""
     dice = np.random.RandomState(7)
-    rows: list[list[object]] = []
+    made: list[Sample] = []
     for folder in ("books", "vertical"):
+        photos = [f"{number}.jpg" for number in range(40)]
         (tmp_path / folder).mkdir()
-        names = [f"{number}.jpg" for number in range(40)]
-        (tmp_path / folder / "truth.csv").write_text("\n".join(["photo", *names]))
-        for name in names:
-            for right in (0, 1):
-                measures = dice.uniform(0.1, 0.5, 6) + 0.4 * right
-                rows.append([f"{folder}/{name}", "a.pdf:1", right, 2 * right, 0, *measures])
-                rows.append([f"{folder}/{name}", "a.pdf:1", right, 0, 10 + 20 * right, *measures])
+        (tmp_path / folder / "truth.csv").write_text("\n".join(["photo", *photos]))
+        for photo, right in itertools.product(photos, (False, True)):
+            measures = dice.uniform(0.1, 0.5, 6) + 0.4 * right
+            made.append(Sample(f"{folder}/{photo}", "a.pdf:1", measures, 2 * right, 0, right))
+            made.append(Sample(f"{folder}/{photo}", "a.pdf:1", measures, 0, 10 + 20 * right, right))
     with (tmp_path / "kept.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
+        for one in made:
+            counts = int(one.right), one.lines, one.local
+            csv.writer(file).writerow([one.photo, one.page, *counts, *one.measures])
     sets = [str(tmp_path / name) for name in ("books", "library", "vertical", "library")]
     kept = ["--alignments", str(tmp_path / "kept.csv"), "--diagram", str(tmp_path / "sure.png")]
     monkeypatch.setattr(sys, "argv", ["calibrate", *sets, *kept])
     main()
-    said = capsys.readouterr().out
-    heads = [line for line in said.splitlines() if line.endswith(":")]
-    sets = ["books", "vertical", "all"]
-    assert heads == [f"{constants}, {name}:" for constants in ("learned", "shipped") for name in sets]
-    learned, known = said.split("shipped, books:")
-    assert learned.split("learned, books:")[1] != known
-    assert all((tmp_path / f"sure-{constants}.png").stat().st_size for constants in ("learned", "shipped"))
+    parts = re.split(r"(?:^|\n)(\w+, \w+):\n", capsys.readouterr().out.strip())
+    tables = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert list(tables) == [
+        f"{by}, {of}" for by in ("learned", "shipped") for of in ("books", "vertical", "all")
+    ]
+    known = report(made, shipped()(Evidence.of(made)), sorted({one.photo for one in made}))
+    assert tables["shipped, all"] == known
+    assert tables["learned, all"] != known
+    assert all((tmp_path / f"sure-{by}.png").stat().st_size for by in ("learned", "shipped"))
 
 
 def aligned(numbers: NDArray[np.float64]) -> verify.Alignment:

@@ -171,7 +171,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class Weights:
     """What confidence is computed from: logistic weights, the bias first.
 
     looks: of an alignment's measures. text: of its logit and of log(1 + lines), where lines agree. local: of
@@ -218,7 +218,7 @@ def fit_last(
     return weight
 
 
-def learn(seen: Evidence, right: NDArray[np.bool_], repeating: NDArray[np.bool_]) -> Learned:
+def learn(seen: Evidence, right: NDArray[np.bool_], repeating: NDArray[np.bool_]) -> Weights:
     """All weights: looks from all alignments, text and local from those with lines or features that agree.
 
     repeating: (N,) which are of books whose pages repeat themselves: they teach the last measure's weight,
@@ -228,19 +228,19 @@ def learn(seen: Evidence, right: NDArray[np.bool_], repeating: NDArray[np.bool_]
     known = fit(measures[~repeating][:, :-1], right[~repeating])
     looks = np.append(known, fit_last(measures[repeating], right[repeating], known))
     text = _counted(seen.lines, measures, looks, right)
-    return Learned(looks, text, _counted(seen.local, measures, looks, right))
+    return Weights(looks, text, _counted(seen.local, measures, looks, right))
 
 
-def learn_local(seen: Evidence, right: NDArray[np.bool_]) -> Learned:
+def learn_local(seen: Evidence, right: NDArray[np.bool_]) -> Weights:
     """The weights of local features; the others are those that `verify` has."""
     known = shipped()
     return replace(known, local=_counted(seen.local, seen.measures, known.looks, right))
 
 
-def shipped() -> Learned:
+def shipped() -> Weights:
     """All weights that `verify` has."""
     known = verify.CALIBRATION, verify.TEXT_CALIBRATION, verify.FEATURE_CALIBRATION
-    return Learned(*(np.array(astuple(constants)) for constants in known))
+    return Weights(*(np.array(astuple(constants)) for constants in known))
 
 
 def _counted(
@@ -313,7 +313,7 @@ def main() -> None:
     of = np.array([sample.photo.rpartition("/")[0] for sample in samples])
     repeating = of != of[0]
 
-    def learned_from(some: NDArray[np.bool_]) -> Learned:
+    def learned_from(some: NDArray[np.bool_]) -> Weights:
         if arguments.local:
             return learn_local(seen[some], right[some])
         return learn(seen[some], right[some], repeating[some])

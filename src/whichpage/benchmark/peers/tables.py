@@ -31,11 +31,11 @@ def report(runs: Sequence[PeerRun], *, pages: int, of: int, seed: int, origin: P
     which = (
         f"all {of:,} pages of the library"
         if pages == of
-        else f"{pages:,} of the library's {of:,} pages: those that the photos show with their neighbours, "
-        f"the others drawn in runs of neighbours (seed {seed})"
+        else f"the same {pages:,} of the library's {of:,} pages: those that the photos show with their "
+        f"neighbours, the others drawn in runs of neighbours (seed {seed})"
     )
     summary = [
-        f"Every peer searched the same {which}, and was asked for {present:,} photos of these pages"
+        f"Every peer searched {which}, and was asked for {present:,} photos of these pages"
         f" and {absent:,} photos of pages that are not there.",
     ]
     return Report(

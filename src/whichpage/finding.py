@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -331,8 +331,7 @@ class Finder:
         found = self.features.propose(query.photo, view, among=self.index, threads=self._threads)
         query.watch.lap("features")
 
-        def lay(some: Iterable[Proposal]) -> list[Aligned]:
-            some = list(some)
+        def lay(some: Sequence[Proposal]) -> list[Aligned]:
             encoded = self.store.encoded_thumbnails([one.page_id for one in some])
             proposed = [
                 _Proposed(one.page_id, page, one.quad, features=one.agree)
@@ -347,7 +346,7 @@ class Finder:
         taken = [one.alignment.quad for one in aligned if one.confidence >= self._options.doubtless]
         others = found[len(foremost) :]
         return aligned + lay(
-            one for one in others if not any(matching.at_one_place(one.quad, quad) for quad in taken)
+            [one for one in others if not any(matching.at_one_place(one.quad, quad) for quad in taken)]
         )
 
     def _by_text(self, query: Query) -> list[Aligned]:

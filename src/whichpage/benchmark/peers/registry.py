@@ -54,15 +54,11 @@ def _article(setting: Setting) -> Peer:
         raise WhichpageError(
             "The article's pipeline needs --article-model, which `whichpage train --recipe article` makes."
         )
-    return ArticlePeer(setting.article_model, threads=_threads(), most_bits=27)
-
-
-def _threads() -> int:
-    return usable_cores()
+    return ArticlePeer(setting.article_model, threads=usable_cores(), most_bits=27)
 
 
 def _finder() -> PageFinder:
-    return PageFinder.load(threads=_threads())
+    return PageFinder.load(threads=usable_cores())
 
 
 # The models that a peer's answers depend on, as the report names them.

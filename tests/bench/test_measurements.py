@@ -182,8 +182,8 @@ def test_article(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("whichpage", "codes, Hamming distance", 12),
         ("whichpage", "numbers before they are bits, cosine", 12),
         ("whichpage", "the whole of find", 4),
-        ("article", "codes, Hamming distance", 12),
-        ("article", "numbers before they are bits, cosine", 12),
+        ("article, a network", "codes, Hamming distance", 12),
+        ("article, a network", "numbers before they are bits, cosine", 12),
     ]
     # The same model under both names finds the same; the views by share of the page are all of them.
     assert rows[0][3:] == rows[3][3:]

@@ -50,6 +50,17 @@ def test_a_code_is_the_signs_of_the_vectors(tmp_path: Path) -> None:
     assert np.count_nonzero(np.abs(sums) > 1) > 250
 
 
+def test_its_file_says_which_network_it_is(tmp_path: Path) -> None:
+    write_projection(tmp_path / "model.onnx")
+    peer = ArticlePeer(tmp_path / "model.onnx", threads=1, most_bits=40)
+    assert peer.what.startswith("the article's pipeline: a network trained by")
+    model = onnx.load(tmp_path / "model.onnx")
+    helper.set_model_props(model, {"backbone": "ResNet18"})
+    onnx.save(model, tmp_path / "model.onnx")
+    peer = ArticlePeer(tmp_path / "model.onnx", threads=1, most_bits=40)
+    assert peer.what.startswith("the article's pipeline: ResNet18 trained by")
+
+
 def test_a_photo_is_prepared_as_in_the_article() -> None:
     """480 wide, its own aspect; noise is gone, print is not."""
     page = text_page(1)

@@ -12,7 +12,7 @@ import torch
 from torchvision.models import ResNet18_Weights, resnet18
 
 from whichpage.errors import TrainingError
-from whichpage.training.article.network import GreyPages, HashNet, begin
+from whichpage.training.article.network import BACKBONES, GreyPages, HashNet, begin
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,10 @@ def test_weights_come_from_a_file(imagenet: Any, tmp_path: Path) -> None:
     network = begin(tmp_path / "resnet18.pth")
     torch.testing.assert_close(network.backbone.conv1.weight, imagenet["conv1.weight"])
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(TrainingError, match=r"other\.pth has no weights of a ResNet18"):
-        begin(tmp_path / "other.pth")
+    (tmp_path / "text.pth").write_text("no weights")
+    for name in ("other.pth", "text.pth"):
+        with pytest.raises(TrainingError, match=rf"{name} has no weights of ResNet18\."):
+            begin(tmp_path / name)
 
 
 def test_weights_come_from_the_download(
@@ -63,6 +65,33 @@ def test_download_that_fails_is_said(
     with caplog.at_level(logging.WARNING):
         begin(None)
     assert "ImageNet weights cannot be had (no route to host): this begins from random weights" in caplog.text
+
+
+def test_efficientnet_begins_with_the_weights_of_its_package() -> None:
+    network = begin(None, "efficientnet-lite0").eval()
+    assert network.hash[0].in_features == 1280
+    ramp = torch.linspace(-1, 1, 224 * 224).reshape(1, 1, 224, 224).expand(1, 3, -1, -1)
+    with torch.no_grad():
+        features = network.backbone(ramp.contiguous())
+    # What the network that the weights were published with computes (efficientnet-lite-pytorch 0.1.0).
+    found = torch.stack([features[0, 2], features.max(), features.mean()])
+    torch.testing.assert_close(found, torch.tensor([1.0824, 4.8752, 0.0538]), atol=1e-3, rtol=1e-3)
+    assert features[0].argmax() == 872
+
+
+def test_weights_of_another_network_are_refused(imagenet: Any, tmp_path: Path) -> None:
+    torch.save(imagenet, tmp_path / "resnet18.pth")
+    with pytest.raises(TrainingError, match=r"resnet18\.pth has no weights of EfficientNet-Lite0\."):
+        begin(tmp_path / "resnet18.pth", "efficientnet-lite0")
+    own = dict(BACKBONES["efficientnet-lite0"].imagenet())
+    # As many tensors, of the same shapes, two of which have changed places.
+    means = {"_bn0.running_mean": "_bn0.running_var", "_bn0.running_var": "_bn0.running_mean"}
+    torch.save({means.get(name, name): value for name, value in own.items()}, tmp_path / "mixed.pth")
+    with pytest.raises(TrainingError, match="no weights of EfficientNet-Lite0"):
+        begin(tmp_path / "mixed.pth", "efficientnet-lite0")
+    torch.save(own, tmp_path / "own.pth")
+    network = begin(tmp_path / "own.pth", "efficientnet-lite0")
+    torch.testing.assert_close(network.backbone.conv_stem.weight, own["_conv_stem.weight"])
 
 
 def test_grey_pages_are_normalised_as_the_gallery_is() -> None:

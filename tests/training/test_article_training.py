@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from books import make_pdf
@@ -26,7 +27,7 @@ SMALL = ArticleRecipe(learn=2, hold=1, epochs=2, every=1, batch=3)
 @pytest.fixture(autouse=True)
 def small_and_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of 96 x 64 pixels instead of 672 x 480, none of them augmented at full size, no download."""
-    monkeypatch.setattr(network, "begin", lambda weights: HashNet())
+    monkeypatch.setattr(network, "begin", lambda weights, backbone: HashNet(backbone))
     monkeypatch.setattr(training, "EXPORTED_SIZE", (96, 64))
     monkeypatch.setattr("whichpage.training.article.pages.DPI", 20)
     monkeypatch.setattr("whichpage.training.article.augmentation.CROP", 64)
@@ -137,6 +138,25 @@ def test_run_is_gone_on_with_and_its_model_finds(
         run([books], out, replace(SMALL, margin=0.2), weights=None)
 
 
+def test_another_backbone_is_trained_and_takes_images_of_any_size(books: Path, tmp_path: Path) -> None:
+    recipe = replace(SMALL, epochs=1, backbone="efficientnet-lite0")
+    trained = run([books], tmp_path / "run", recipe, weights=None)
+    kept = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)["state_dict"]
+    weights = {name.removeprefix("network."): value for name, value in kept.items() if "arcface" not in name}
+    module = GreyPages(HashNet("efficientnet-lite0")).eval()
+    module.network.load_state_dict(weights)
+    session = ort.InferenceSession(str(trained.model))
+    assert session.get_modelmeta().custom_metadata_map["backbone"] == "EfficientNet-Lite0"
+    random = np.random.RandomState(0)
+    for size in ((96, 64), (133, 71), (50, 97)):
+        pages = random.randint(0, 256, (2, 1, *size)).astype(np.float32)
+        with torch.no_grad():
+            expected = module(torch.from_numpy(pages)).numpy()
+        np.testing.assert_allclose(session.run(None, {"grey": pages})[0], expected, atol=1e-3)
+    with pytest.raises(TrainingError, match="holds a training of another recipe"):
+        run([books], tmp_path / "run", replace(recipe, backbone="resnet18"), weights=None)
+
+
 def test_command_says_what_came_out(
     books: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +171,11 @@ def test_command_says_what_came_out(
     monkeypatch.setattr(training, "run", told)
     command = ["train", str(books), "--out", str(tmp_path / "run"), "--recipe", "article"]
     assert whichpage([*command, "--epochs", "7", "--learn", "2", "--hold", "1", "--batch", "9"]) == 0
-    assert asked == [ArticleRecipe(epochs=7, learn=2, hold=1, batch=9)]
+    assert whichpage([*command, "--backbone", "efficientnet-lite0"]) == 0
+    assert asked == [
+        ArticleRecipe(epochs=7, learn=2, hold=1, batch=9),
+        ArticleRecipe(backbone="efficientnet-lite0"),
+    ]
     said = capsys.readouterr().out
     assert f"{tmp_path / 'run' / 'encoder.onnx'}: 75.0% of 132 pages of held-out books come first" in said
     assert whichpage([*command[:2], "--model", "x.onnx", *command[2:]]) == 2

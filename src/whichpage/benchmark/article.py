@@ -111,7 +111,7 @@ def run(
     )
     if article_model:
         theirs = ArticleModel.load(article_model, threads=threads)
-        outcomes += by_codes(ARTICLE, theirs.vector, queries, groups)
+        outcomes += by_codes(f"{ARTICLE}, {theirs.backbone}", theirs.vector, queries, groups)
     return _report(split, queries, outcomes, origin, folder)
 
 

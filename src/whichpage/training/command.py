@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BOOKS = click.argument("books", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="BOOKS...")
 # Which options belong to one recipe alone.
 _OF_WHICHPAGE = ("steps", "pages", "scratch")
-_OF_ARTICLE = ("epochs", "batch", "learn", "hold", "weights")
+_OF_ARTICLE = ("epochs", "batch", "learn", "hold", "backbone", "weights")
 
 
 @click.command()
@@ -50,10 +50,16 @@ _OF_ARTICLE = ("epochs", "batch", "learn", "hold", "weights")
 @click.option("--learn", type=click.IntRange(1), metavar="N", help="article: how many books to learn from.")
 @click.option("--hold", type=click.IntRange(1), metavar="N", help="article: how many to hold out.")
 @click.option(
+    "--backbone",
+    type=click.Choice(["resnet18", "efficientnet-lite0"]),
+    help="article: ResNet18, as in the article (the default), or a smaller network whose ImageNet weights"
+    " need no download.",
+)
+@click.option(
     "--weights",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="article: ImageNet weights of ResNet18, instead of a download.",
+    help="article: a file with the backbone's ImageNet weights.",
 )
 @shared
 @click.pass_context
@@ -153,7 +159,9 @@ def _article(books: tuple[Path, ...], out: Path, settings: Settings, options: di
 
     if settings.model:
         raise click.UsageError("--recipe article begins with ImageNet weights, not with --model")
-    given = {name: options[name] for name in ("epochs", "batch", "learn", "hold") if options[name]}
+    given = {
+        name: options[name] for name in ("epochs", "batch", "learn", "hold", "backbone") if options[name]
+    }
     trained = article.run(books, out, replace(article.ArticleRecipe(), **given), weights=options["weights"])
     terminal.say(
         f"{trained.model}: {trained.top1:.1%} of {trained.pages:,} pages of held-out books come first"

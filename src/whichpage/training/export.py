@@ -6,7 +6,9 @@ usage: python -m whichpage.training.export {encoder,features,finder} CHECKPOINT.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -34,11 +36,13 @@ def export(
     *,
     half: bool = True,
     any_size: bool = False,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Writes `model` to `out` with a free batch size, and checks that ONNX Runtime computes the same.
 
     half: keeps the weights in half precision, which makes the file half as large.
     any_size: images may have another height and width than the example's, which the file's metadata tells.
+    notes: what else the metadata tells.
 
     Raises:
         AssertionError: the exported model's outputs differ from torch's by more than rounding.
@@ -63,8 +67,8 @@ def export(
     _keep_all(model, out)
     if half:
         _halve_weights(out)
-    if any_size:
-        _note_size(example, out)
+    size = {"size": "{}x{}".format(*example.shape[2:])} if any_size else {}
+    _note({**notes, **size}, out)
     with torch.no_grad():
         expected = model(example)
     expected = expected if isinstance(expected, tuple) else (expected,)
@@ -90,10 +94,10 @@ def _keep_all(model: nn.Module, path: Path) -> None:
     onnx.save(exported, path)
 
 
-def _note_size(example: torch.Tensor, path: Path) -> None:
-    """Says in the file's metadata, as "size", which height and width images are meant to have."""
+def _note(notes: dict[str, str], path: Path) -> None:
+    """Puts notes into the file's metadata; "size" is which height and width images are meant to have."""
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, {"size": "{}x{}".format(*example.shape[2:])})
+    onnx.helper.set_model_props(model, notes)
     onnx.save(model, path)
 
 

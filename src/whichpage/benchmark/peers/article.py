@@ -1,4 +1,4 @@
-"""The article's pipeline of January 2022: 256 sign bits of a ResNet18 for the whole photo, denoised.
+"""The article's pipeline of January 2022: 256 sign bits of its network for the whole photo, denoised.
 
 The model is what `whichpage train --recipe article` exports. Pages go in as they are, photos as the article
 prepares them: read as grey, 480 pixels wide, `cv2.fastNlMeansDenoising(h=10)`.
@@ -31,9 +31,13 @@ _STRENGTH = 10
 
 
 class ArticleModel:
-    """Grey images to 256 bits; make one with `load`."""
+    """Grey images to 256 bits; make one with `load`.
+
+    backbone: what it is but for its last layer, as its file says; "a network" where that says nothing.
+    """
 
     def __init__(self, session: Any, size: tuple[int, int] | None) -> None:
+        self.backbone = session.get_modelmeta().custom_metadata_map.get("backbone", "a network")
         self._session = session
         self._size = size
 
@@ -94,10 +98,6 @@ class ArticlePeer:
     """The nearest code by Hamming distance."""
 
     name = "article"
-    what = (
-        "the article's pipeline: ResNet18 trained by `--recipe article`, photo as grey 480 pixels wide and "
-        "denoised, 256 sign bits, faiss IndexBinaryFlat, top 5"
-    )
 
     def __init__(self, model: Path, *, threads: int, most_bits: int) -> None:
         """most_bits: the largest distance at which it answers."""
@@ -107,6 +107,10 @@ class ArticlePeer:
         self.kept = model_id(model)
         self._path = model
         self._model = ArticleModel.load(model, threads=threads)
+        self.what = (
+            f"the article's pipeline: {self._model.backbone} trained by `--recipe article`, photo as grey 480"
+            " pixels wide and denoised, 256 sign bits, faiss IndexBinaryFlat, top 5"
+        )
         self._most_bits = most_bits
         self._pages: list[LibraryPage] = []
         self._index = faiss.IndexBinaryFlat(CODE_BITS)

@@ -42,6 +42,7 @@ _PANELS = {"loss": ("loss",), "top-1 of held-out pages": ("top1",)}
 class ArticleRecipe:
     """What decides a run; saved beside its result. What the article leaves open is marked so."""
 
+    backbone: str = "resnet18"  # one of `network.BACKBONES`
     learn: int = 15  # books, the first by name
     hold: int = 5  # books, the next
     epochs: int = 100  # open: "about 24 h on one GTX 1080 Ti"
@@ -73,7 +74,9 @@ class Article(lightning.LightningModule):
 
     def __init__(self, hash_net: HashNet, recipe: ArticleRecipe, *, classes: int, log: Path) -> None:
         super().__init__()
-        self.network, self.recipe, self._log_file = hash_net, recipe, log
+        # Channels last, as the images are: convolutions of one channel take a quarter of the time on a CPU.
+        self.network = hash_net.to(memory_format=torch.channels_last)
+        self.recipe, self._log_file = recipe, log
         self.arcface = ArcFace(CODE_BITS, classes, margin=recipe.margin, scale=recipe.scale)
         self._losses: list[float] = []
         self._sets: tuple[list[Tensor], list[Tensor]] = ([], [])
@@ -81,6 +84,7 @@ class Article(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         images, classes = batch
+        images = images.to(memory_format=torch.channels_last)
         loss = self.arcface(self.network(images), classes)
         self._losses.append(loss.item())
         return loss
@@ -119,7 +123,7 @@ def top1(queries: Tensor, undistorted: Tensor) -> float:
 def run(books: Sequence[Path], out: Path, recipe: ArticleRecipe, *, weights: Path | None) -> Trained:
     """Converts the books, trains or goes on training, validates, exports.
 
-    weights: a state dict of torchvision's ResNet18; None for its download.
+    weights: a state dict of the backbone with its classifier; None for what its package or a download has.
 
     Raises:
         TrainingError: too few books, no poppler, or the folder holds another run.
@@ -135,7 +139,8 @@ def run(books: Sequence[Path], out: Path, recipe: ArticleRecipe, *, weights: Pat
     lightning.seed_everything(recipe.seed, verbose=False)
     last = out / "last.ckpt"
     # What a checkpoint will replace need not be fetched.
-    hash_net = HashNet() if last.exists() else network.begin(weights)
+    backbone = recipe.backbone
+    hash_net = HashNet(backbone) if last.exists() else network.begin(weights, backbone)
     module = Article(hash_net, recipe, classes=len(learned), log=out / "log.csv")
     trainer = _trainer(out, recipe)
     loaders = _validation_loaders(held_out, seed=recipe.seed)
@@ -152,8 +157,10 @@ def run(books: Sequence[Path], out: Path, recipe: ArticleRecipe, *, weights: Pat
     example = torch.rand(2, 1, *EXPORTED_SIZE) * 255
     # Tanh of what this loss makes large: rounded to half precision, numbers near 0 were off by over 0.01.
     names = ("grey", ["vectors"])
-    export(GreyPages(module.network), example, names, out / "encoder.onnx", half=False, any_size=True)
-    return Trained(out / "encoder.onnx", found, len(held_out))
+    notes = {"backbone": network.BACKBONES[backbone].model}
+    file = out / "encoder.onnx"
+    export(GreyPages(module.network), example, names, file, half=False, any_size=True, notes=notes)
+    return Trained(file, found, len(held_out))
 
 
 def _trainer(out: Path, recipe: ArticleRecipe) -> lightning.Trainer:

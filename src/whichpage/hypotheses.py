@@ -136,19 +136,22 @@ def looks(view: PageView, photo: Photo, *, turns: Sequence[int], squeezed: bool 
         quad = cv2.perspectiveTransform(place[None].astype(np.float32), to_photo)[0]
     else:
         quad = frame(photo)[0]
-    shapes = [float(np.clip(_shape(quad, photo), *_SHAPES))]
-    if not any(view.seen) and squeezed:
-        shapes = [shapes[0] * by for by in _SQUEEZED]
+    shape = _shape(quad, photo)
+    shapes, shares = [float(np.clip(shape, *_SHAPES))], _SHARES
+    if not any(view.seen):
+        # The frame is no guess, however narrow; as a strip of some lines it may be as wide as the page.
+        strip = min(shape, 1 / shape) / _UPRIGHT
+        shares = (*_SHARES, strip) if strip < _SHARES[-1] else _SHARES
+        shapes = [shape * by for by in _SQUEEZED] if squeezed else [shape]
     upright = _upright(quad)
-    shares: tuple[float, ...] = _SHARES
     if all(view.seen):
-        lies = (shapes[0] < 1) == (upright % 2 == 0)
-        shares = _SPREAD_SHARES if lies else (1.0,)
+        shares = _SPREAD_SHARES
     found = []
     for shape, share, turn in itertools.product(shapes, shares, turns):
         width = np.sqrt(THUMBNAIL_PIXELS * share / shape)
-        size = (round(width * shape), round(width))
-        found.append(Look(_turned(quad, upright + turn), size[:: -1 if (upright + turn) % 2 else 1]))
+        height, width = (width * shape, width) if (upright + turn) % 2 == 0 else (width, width * shape)
+        if share <= 1 or width > height:
+            found.append(Look(_turned(quad, upright + turn), (round(height), round(width))))
     return found
 
 

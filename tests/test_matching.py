@@ -69,7 +69,7 @@ def found(page_id: int, by: tuple[int, int], *, quad: NDArray[np.float32] = HERE
 
 
 def answered(aligned: Sequence[Aligned], *, top: int = 5) -> list[Match]:
-    return matches(PHOTO, aligned, Shelf(), top=top, accepted=0.9)
+    return matches(PHOTO, aligned, Shelf(), top=top, accepted=0.9, doubted=0.1)
 
 
 def told(aligned: Sequence[Aligned], *, top: int = 5) -> list[tuple[int, bool]]:
@@ -106,6 +106,9 @@ def test_of_equally_sure_pages_the_better_fit_comes_first() -> None:
 def test_page_that_only_resembles_the_one_in_its_place_is_not_verified() -> None:
     aligned = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5)]
     assert told(aligned) == [(2, True), (1, False)]
+    # Nor is it more probable than another one.
+    both = answered([*aligned, laid(3, 0.3, place="view 1"), laid(4, 0.1, place="view 1")])
+    assert [(match.page, match.confidence) for match in both] == [(2, 0.98), (3, 0.3), (1, 0.1), (4, 0.1)]
     elsewhere = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5, place="view 1")]
     assert told(elsewhere) == [(1, True), (2, True)]
 
@@ -152,7 +155,7 @@ def test_of_pages_that_fit_as_well_the_one_most_like_the_photo_is_the_surest(sho
     photo = decode(photo_of([(shelf.drawn[shown - 1], CORNERS)], curl=0.01))
     aligned = [laid(3 - shown, 0.9991, quad=CORNERS), laid(shown, 0.999, quad=CORNERS + 1)]
     aligned.append(laid(9, 0.95, quad=CORNERS))
-    answer = matches(photo, aligned, shelf, top=5, accepted=0.9)
+    answer = matches(photo, aligned, shelf, top=5, accepted=0.9, doubted=0.1)
     assert [(match.page, match.confidence) for match in answer] == [
         (shown, 0.9991),
         (3 - shown, 0.999),
@@ -172,7 +175,7 @@ def test_pages_are_compared_that_are_as_sure_and_in_one_place(
     shelf = Editions()
     photo = decode(photo_of([(shelf.drawn[1], CORNERS)]))
     aligned = [laid(1, 0.99, quad=CORNERS), laid(2, confidence, quad=CORNERS + away)]
-    answer = matches(photo, aligned, shelf, top=5, accepted=0.9)
+    answer = matches(photo, aligned, shelf, top=5, accepted=0.9, doubted=0.1)
     assert shelf.asked == ([1, 2] if compared else [])
     assert [match.page for match in answer] == ([2, 1] if compared and not away else [1, 2])
 
@@ -181,5 +184,5 @@ def test_copies_keep_their_order() -> None:
     shelf = Editions()
     photo = decode(photo_of([(shelf.drawn[0], CORNERS)]))
     aligned = [laid(3, 0.991, quad=CORNERS), laid(1, 0.99, quad=CORNERS + 2), laid(2, 0.99, quad=CORNERS)]
-    answer = matches(photo, aligned, shelf, top=5, accepted=0.9)
+    answer = matches(photo, aligned, shelf, top=5, accepted=0.9, doubted=0.1)
     assert [match.page for match in answer] == [3, 1, 2]

@@ -30,7 +30,7 @@ class PageLookup(ThumbnailStore, Protocol):
 
 
 def matches(
-    photo: Photo, aligned: Sequence[Aligned], store: PageLookup, *, top: int, accepted: float
+    photo: Photo, aligned: Sequence[Aligned], store: PageLookup, *, top: int, accepted: float, doubted: float
 ) -> list[Match]:
     """The matches of an answer, verified ones first, then by confidence.
 
@@ -40,11 +40,17 @@ def matches(
         store: knows the pages.
         top: how many there are at most; verified ones are never cut off.
         accepted: confidence from which a match is verified, unless another page fits its place far better.
+        doubted: confidence, at most, of one that is not verified for that.
     """
-    standing = {one for one in aligned if one.confidence >= accepted and not _only_resembles(one, aligned)}
-    ranked = sorted(
-        aligned, key=lambda one: (one not in standing, -one.confidence, -one.alignment.correlation)
-    )
+    believed = [
+        replace(one, confidence=min(one.confidence, doubted))
+        if one.confidence >= accepted and _only_resembles(one, aligned)
+        else one
+        # Of those that are believed as little the ones that were surer by themselves come first.
+        for one in sorted(aligned, key=lambda one: (-one.confidence, -one.alignment.correlation))
+    ]
+    ranked = sorted(believed, key=lambda one: -one.confidence)
+    standing = {one for one in ranked if one.confidence >= accepted}
     # Of a page that was laid over several places the one counts where it stands, else where it is surest.
     best: dict[int, Aligned] = {}
     for one in ranked:

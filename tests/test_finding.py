@@ -25,7 +25,7 @@ from whichpage.pagefinder import PageFinder
 from whichpage.photo import Photo, decode
 from whichpage.printed import PrintedLine
 from whichpage.reading import ReadLine
-from whichpage.types import Answer, Colour, Grey, Page, PageCodes, PageView
+from whichpage.types import THUMBNAIL_PIXELS, Answer, Colour, Grey, Page, PageCodes, PageView
 
 BOOK = Path("/books/drawn.pdf")
 ID = 1000  # page n has id 1000 + n
@@ -80,7 +80,8 @@ class Shelf:
 
     @staticmethod
     def _thumbnail(page: Grey) -> bytes:
-        size = (336, 480) if page.shape[0] > page.shape[1] else (480, 336)
+        scale = np.sqrt(THUMBNAIL_PIXELS / page.size)
+        size = (round(page.shape[1] * scale), round(page.shape[0] * scale))
         small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
         return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes()
 
@@ -285,6 +286,21 @@ def test_a_close_up_is_found_by_its_text(encoder: Encoder, index: FlatIndex, she
     assert "read" in answer.timings
 
 
+def test_two_lines_of_a_wide_page_place_it_in_its_own_shape(
+    encoder: Encoder, index: FlatIndex, shelf: Shelf
+) -> None:
+    """A slide, 16 to 9, in a photo that is too dark to tell by its looks where it lies."""
+    slide = text_page(30, height=540, width=960)
+    written = Shelf([slide, *shelf.drawn[1:]], {1: told(1)})
+    corners = np.array([[-100, 100], [1500, 100], [1500, 1000], [-100, 1000]], np.float32)
+    reader = Told(seen(told(1)[9:11], corners))
+    finder = Finder(encoder, Blind(), index, written, FindOptions(), reader=reader)
+    answer = ask(finder, np.full((1100, 1400), 30, np.uint8))
+    assert answer.status == "not_found"
+    (match,) = [match for match in answer.matches if match.page == 1]
+    assert corner_errors(match.quad, corners).max() < 0.03
+
+
 def test_text_of_another_page_is_no_proof(encoder: Encoder, index: FlatIndex, shelf: Shelf) -> None:
     """Two lines that page 5 has too, as a running title is: the picture says that it is another page."""
     photo = photo_of([(shelf.drawn[8], CLOSE)])
@@ -372,6 +388,24 @@ def test_the_whole_photo_is_looked_through_once(
     assert [sum(seen) for seen in features.asked] == asked
 
 
+def test_sheet_of_no_page_beside_a_page_costs_it_no_further_look(
+    encoder: Encoder, index: FlatIndex, shelf: Shelf
+) -> None:
+    """Only where the empty sheet lies is more tried than a glance."""
+    left = np.array([[40, 150], [440, 160], [435, 720], [35, 710]], np.float32)
+    right = left + np.array([420, 0], np.float32)
+    page_finder, features = Sees(4, 3), Proposes()
+    page_finder.views = [
+        PageView(quad, 1.0, view.seen) for quad, view in zip((left, right), page_finder.views, strict=True)
+    ]
+    photo = photo_of([(shelf.drawn[4], left), (np.full((960, 672), 255, np.uint8), right)])
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions(), features=features)
+    answer = ask(finder, photo)
+    assert verified(answer) == [5]
+    assert corner_errors(answer.matches[0].quad, left).max() < 0.015
+    assert [sum(seen) for seen in features.asked] == [3]
+
+
 @pytest.mark.parametrize(
     ("first", "others", "laid"),
     [
@@ -394,7 +428,11 @@ def test_pages_with_far_fewer_features_are_laid_only_where_the_first_is_no_answe
     proposals = [Proposal(ID + page, quad, agree) for page, quad, agree in ((*first, 100), *others)]
     options = FindOptions(doubtless=0.9)
     finder = Finder(encoder, Blind(), index, store, options, features=Proposes(*proposals))
-    assert ask(finder, photo_of([(shelf.drawn[8], CLOSE)])).matches[0].page == 9
+    answer = ask(finder, photo_of([(shelf.drawn[8], CLOSE)]))
+    # With 60 features where another page has a hundred it is not believed, however well it fits.
+    doubted = first[0] == 8
+    assert [(match.page, match.verified) for match in answer.matches if match.page == 9] == [(9, not doubted)]
+    assert answer.status == ("not_found" if doubted else "found")
     assert store.asked == laid
 
 

@@ -54,8 +54,8 @@ class PageStore(textmatch.TextStore, matching.PageLookup, Protocol):
 # A place straight on, (H, W) uint8, and (H, W), 0 where the photo did not see it.
 _Rectified = tuple[Grey, NDArray[Any]]
 _IsFound = Callable[[Sequence[Candidate]], bool]
-# What a page view is looked at with: gives the pages found there, none unless they are certain.
-_Glance = Callable[[Query, PageView, int], list[Aligned]]
+# What a page view is looked at with, and the place's name: gives the pages found there, none unless certain.
+_Glance = Callable[[Query, PageView, str], list[Aligned]]
 
 
 class Finder:
@@ -122,7 +122,10 @@ class Finder:
         photo = photos.decode(source)
         watch.lap("decode")
         aligned = self.align(photo, watch)
-        matches = matching.matches(photo, aligned, self.store, top=top, accepted=self._options.accepted)
+        options = self._options
+        matches = matching.matches(
+            photo, aligned, self.store, top=top, accepted=options.accepted, doubted=options.doubted
+        )
         watch.lap("verify")
         status: Status = "found" if any(match.verified for match in matches) else "not_found"
         seconds = time.perf_counter() - started
@@ -139,23 +142,29 @@ class Finder:
     def align(self, photo: photos.Photo, watch: Stopwatch | None = None) -> list[Aligned]:
         """The pages that were laid over the photo's page views, however badly they fit.
 
-        Those of a glance alone, where that answers the photo; else all but what was laid at a glance.
+        Those of a glance alone, where that answers the photo. Else of all page views that no glance answers
+        whatever was laid over them later.
         """
         watch = watch or Stopwatch()
         query = self._query(photo, watch)
         views = self.page_finder.find(photo, looks=0)
         watch.lap("finder")
-        for glance in (self._foremost, self._among_rivals):
-            if foremost := self._at_a_glance(query, views, glance):
-                return foremost
+        aligned: list[Aligned] = []
+        for look, glance in enumerate((self._foremost, self._among_rivals), start=1):
+            for number, view in self._unanswered(photo, views, aligned):
+                aligned += glance(query, view, f"{_view(number)}, look {look}")
+            if aligned and not self._unanswered(photo, views, aligned):
+                return aligned
             views = self.page_finder.look_again(photo, views)
             watch.lap("finder")
-        aligned: list[Aligned] = []
+        answered = list(aligned)
         # What a first look at a page view leaves to be looked at.
         later: list[Iterator[list[Aligned]]] = []
         # Of a page of which no side is seen the whole photo is looked through, whatever its view says.
         through = False
         for number, view in enumerate(views):
+            if self._is_answered(view, answered):
+                continue
             # A sliver of the next page is worth a look only if there is no answer yet.
             if self._lacks(aligned) or self._is_worth_a_look(view, number, photo):
                 edgeless = not any(view.seen)
@@ -212,21 +221,25 @@ class Finder:
     def _is_worth_a_look(self, view: PageView, number: int, photo: photos.Photo) -> bool:
         return not number or hypotheses.visible_share(view, photo) > self._options.sliver
 
-    def _at_a_glance(self, query: Query, views: Sequence[PageView], glance: _Glance) -> list[Aligned]:
-        """The pages that the photo shows, each where it most likely lies; nothing unless all are found so.
+    def _unanswered(
+        self, photo: photos.Photo, views: Sequence[PageView], aligned: Sequence[Aligned]
+    ) -> list[tuple[int, PageView]]:
+        """The page views that are worth a look and have no answer yet, with their numbers."""
+        return [
+            (number, view)
+            for number, view in enumerate(views)
+            if self._is_worth_a_look(view, number, photo) and not self._is_answered(view, aligned)
+        ]
 
-        Most photos show whole pages the right way up: they need no more than this.
-        """
-        aligned: list[Aligned] = []
-        for number, view in enumerate(views):
-            if self._is_worth_a_look(view, number, query.photo):
-                found = glance(query, view, number)
-                if not found:
-                    return []
-                aligned += found
-        return aligned
+    def _is_answered(self, view: PageView, aligned: Sequence[Aligned]) -> bool:
+        """Whether an accepted page lies where the page finder sees one."""
+        return any(
+            matching.at_one_place(view.quad, one.alignment.quad)
+            for one in aligned
+            if one.confidence >= self._options.accepted
+        )
 
-    def _foremost(self, query: Query, view: PageView, number: int) -> list[Aligned]:
+    def _foremost(self, query: Query, view: PageView, place: str) -> list[Aligned]:
         """The page or two that are far ahead of all others, if one of them fits beyond doubt.
 
         By their codes; or by how they fit at the first level of alignment, where few have codes as near.
@@ -246,11 +259,11 @@ class Finder:
             coarse, _ = self._aligner.rivals(coarse)
             if len(coarse) > self._options.pair:
                 return []
-        found = self._aligner.fits(query, coarse, place=_view(number))
+        found = self._aligner.fits(query, coarse, place=place)
         # Text is asked for only then: reading takes ten times as long as a glance.
         return self._aligner.questioned(query, found) if reaches(self._options.doubtless, found) else []
 
-    def _among_rivals(self, query: Query, view: PageView, number: int) -> list[Aligned]:
+    def _among_rivals(self, query: Query, view: PageView, place: str) -> list[Aligned]:
         """The first candidates, if one fits for certain and all that might fit as well were compared."""
         places = hypotheses.near(view)[:4]
         sheet, lies = _straight(query.photo, places[0])
@@ -258,7 +271,7 @@ class Finder:
         first = candidates[: self._options.glance]
         coarse = self._aligner.coarsely(query.photo, places, first, {(0, lies): sheet})
         rivals, _ = self._aligner.rivals(coarse)
-        found = self._aligner.finely(query, rivals, place=_view(number))
+        found = self._aligner.finely(query, rivals, place=place)
         return found if reaches(self._options.certain, found) else []
 
     def align_by_features(self, photo: photos.Photo) -> list[Aligned]:
@@ -335,7 +348,7 @@ class Finder:
             encoded = self.store.encoded_thumbnails([one.page_id for one in some])
             proposed = [
                 _Proposed(one.page_id, page, one.quad, features=one.agree)
-                for one, page in zip(some, encoded, strict=True)
+                for one, page in zip(some, self._threads.map(verify.Thumbnail, encoded), strict=True)
             ]
             return self._lay(query, proposed, place=place, stage="features")
 
@@ -356,8 +369,9 @@ class Finder:
 
         def propose(page: tuple[int, bytes, Sequence[PrintedLine]]) -> _Proposed | None:
             page_id, encoded, printed = page
-            placed = textmatch.place(lines, printed, size=verify.Thumbnail(encoded).size)
-            return None if placed is None else _Proposed(page_id, encoded, placed.quad, lines=placed.groups)
+            thumbnail = verify.Thumbnail(encoded)
+            placed = textmatch.place(lines, printed, size=thumbnail.shape)
+            return None if placed is None else _Proposed(page_id, thumbnail, placed.quad, lines=placed.groups)
 
         encoded, printed = self.store.encoded_thumbnails(found), self.store.printed_lines(found)
         pages = zip(found, encoded, printed, strict=True)
@@ -371,7 +385,7 @@ class Finder:
         """
 
         def lay(one: _Proposed) -> Aligned | None:
-            alignment = self._aligner.laid(query.photo, verify.Thumbnail(one.encoded), one.quad)
+            alignment = self._aligner.laid(query.photo, one.page, one.quad)
             if alignment is None:
                 return None
             sure = verify.confidence(alignment, lines=one.lines, features=one.features)
@@ -404,12 +418,12 @@ class Finder:
 class _Proposed:
     """A page that what is printed on it proposes.
 
-    encoded: its thumbnail as stored (JPEG). quad: (4, 2) its corners in working pixels.
+    page: its thumbnail. quad: (4, 2) its corners in working pixels.
     lines, features: how many of them agree on that.
     """
 
     page_id: int
-    encoded: bytes
+    page: verify.Thumbnail
     quad: Quad
     lines: int = 0
     features: int = 0

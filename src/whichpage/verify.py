@@ -77,6 +77,8 @@ class Thumbnail:
         self._encoded = np.frombuffer(encoded, np.uint8)
         # Decoded at a quarter of its size, which is all that most candidates are ever asked for.
         self._small = self._decode(cv2.IMREAD_REDUCED_GRAYSCALE_4)
+        # The page's own height and width, which tell its proportions to 1 %; `size` is what it is brought to.
+        self.shape = self._small.shape[0], self._small.shape[1]
         self.landscape = bool(self._small.shape[1] > self._small.shape[0])
         self.size = PAGE_SIZE[::-1] if self.landscape else PAGE_SIZE
         self._blocks: dict[tuple[int, tuple[int, int]], tuple[Blocks, NDArray[np.float64]]] = {}

@@ -325,6 +325,29 @@ def test_limit_of_pixels_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
         decode(encoded(quarters(97, 64), "PNG"))
 
 
+def test_jpeg_of_more_pixels_is_read_unless_it_comes_in_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "MAX_PHOTO_PIXELS", 96 * 64 - 1)
+    monkeypatch.setattr(photos, "MAX_JPEG_PIXELS", 96 * 64)
+    assert decode(encoded(quarters(), "JPEG")).width == 64
+    for data in (
+        encoded(quarters(), "JPEG", progressive=True),
+        encoded(quarters(), "PNG"),
+        encoded(quarters(97, 64), "JPEG"),
+    ):
+        with pytest.raises(PhotoTooLarge):
+            decode(data)
+
+
+def test_photo_of_108_megapixels() -> None:
+    """A quarter of it black; decoded at an eighth of its sides."""
+    page = np.full((9000, 12000, 1), 255, np.uint8)
+    page[:4500, :6000] = 0
+    photo = decode(simplejpeg.encode_jpeg(page, colorspace="GRAY"))
+    assert (photo.width, photo.height, photo.pixels.shape) == (12000, 9000, (1200, 1600, 3))
+    assert photo.pixels[:590, :790].max() < 10
+    assert photo.pixels[610:].min() > 245
+
+
 def test_file_of_too_many_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded(quarters(), "PNG"))

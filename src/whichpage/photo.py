@@ -21,6 +21,9 @@ from whichpage.types import Colour, Grey, Quad
 
 MAX_PHOTO_BYTES = 100_000_000
 MAX_PHOTO_PIXELS = 100_000_000
+# Of a JPEG that is decoded row by row at a fraction of its size, so that it never stands in memory whole:
+# there are phones of 108 megapixels.
+MAX_JPEG_PIXELS = 150_000_000
 # Long side of the pixels that are worked on: twice what the finest step reads of a page that fills the photo.
 WORKING_SIDE = 1600
 # Photos of more pixels are decoded one at a time: a few at once could take gigabytes.
@@ -79,7 +82,7 @@ def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
 
     Raises:
         PhotoError: it is missing, empty, damaged, or of a format that is not read.
-        PhotoTooLarge: it has more than 100 MB or 100 megapixels.
+        PhotoTooLarge: it has more than 100 MB or 100 megapixels, a JPEG as cameras write them 150.
     """
     if isinstance(source, np.ndarray):
         return _from_pixels(source)
@@ -133,10 +136,10 @@ def _register_heif() -> None:
 
 def _from_image(image: Image.Image, data: bytes, name: str) -> Photo:
     width, height = image.size
-    if width * height > MAX_PHOTO_PIXELS:
+    most = _most_pixels(image)
+    if width * height > most:
         millions = width * height / 1e6
-        limit = MAX_PHOTO_PIXELS / 1e6
-        raise PhotoTooLarge(f"{name} has {millions:.0f} megapixels; at most {limit:.0f} are read.")
+        raise PhotoTooLarge(f"{name} has {millions:.0f} megapixels; at most {most / 1e6:.0f} are read.")
     if min(width, height) < 16:
         raise PhotoError(f"{name} is too small to show a page: {width} x {height} pixels.")
     shrink = max(1.0, max(width, height) / WORKING_SIDE)
@@ -149,6 +152,12 @@ def _from_image(image: Image.Image, data: bytes, name: str) -> Photo:
     if (pixels.shape[1] > pixels.shape[0]) != (width > height):
         width, height = height, width
     return Photo(_working(pixels), width, height)
+
+
+def _most_pixels(image: Image.Image) -> int:
+    # A progressive JPEG comes in passes, between which all of it is kept.
+    row_by_row = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
+    return MAX_JPEG_PIXELS if row_by_row else MAX_PHOTO_PIXELS
 
 
 def _from_pillow(image: Image.Image) -> Colour:

@@ -137,15 +137,14 @@ def looks(view: PageView, photo: Photo, *, turns: Sequence[int], squeezed: bool 
     else:
         quad = frame(photo)[0]
     shape = _shape(quad, photo)
-    shapes, shares = [float(np.clip(shape, *_SHAPES))], _SHARES
+    shapes = [float(np.clip(shape, *_SHAPES))]
+    shares: tuple[float, ...] = _SPREAD_SHARES if all(view.seen) else _SHARES
     if not any(view.seen):
         # The frame is no guess, however narrow; as a strip of some lines it may be as wide as the page.
         strip = min(shape, 1 / shape) / _UPRIGHT
-        shares = (*_SHARES, strip) if strip < _SHARES[-1] else _SHARES
+        shares = (*_SHARES, strip) if strip < min(_SHARES) else _SHARES
         shapes = [shape * by for by in _SQUEEZED] if squeezed else [shape]
     upright = _upright(quad)
-    if all(view.seen):
-        shares = _SPREAD_SHARES
     found = []
     for shape, share, turn in itertools.product(shapes, shares, turns):
         width = np.sqrt(THUMBNAIL_PIXELS * share / shape)

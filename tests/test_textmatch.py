@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from whichpage.printed import PrintedLine
+from whichpage.printed import PrintedLine, normalise
 from whichpage.reading import MOST_LINES, ReadLine
 from whichpage.textmatch import can_tell, candidates, contradicts, pieces, place
 
@@ -302,6 +302,43 @@ def test_no_more_lines_are_taken_than_are_needed(others: int, taken: int) -> Non
     lines = iter(read(page(2))[:others] + read(page(1))[others:MOST_LINES])
     assert not contradicts(lines, page(1), CORNERS)
     assert len(list(lines)) == MOST_LINES - taken
+
+
+ENGLISH = [
+    "it was the season of light and the season of darkness",
+    "we had everything before us and we had nothing before us",
+    "there were a king with a large jaw and a queen with a plain face",
+    "mere messages in the earthly order of events had lately come",
+    "the likeness of their houses is clearer than crystal to them",
+    "rooted in the woods there grew trees already marked to come down",
+]
+JAPANESE = [
+    "吾輩は猫である名前はまだ無い",
+    "どこで生れたかとんと見当がつかぬ",
+    "何でも薄暗いじめじめした所で泣いていた",
+    "吾輩はここで始めて人間というものを見た",
+    "しかもあとで聞くとそれは書生という人間であった",
+    "この書生というのは時々我々を捕えて煮て食うという話である",
+]
+
+
+@pytest.mark.parametrize("lines", [ENGLISH, JAPANESE], ids=["english", "japanese"])
+def test_a_garbled_text_contradicts_nothing(lines: Sequence[str]) -> None:
+    """Each letter is another one, as where a font does not say which letters it draws."""
+
+    def printed(texts: Sequence[str]) -> tuple[PrintedLine, ...]:
+        normal = map(normalise, texts)
+        return tuple(PrintedLine(text, (0.1, 0.1 * n), (0.9, 0.1 * n)) for n, text in enumerate(normal, 1))
+
+    def garbled(text: str) -> str:
+        return "".join(chr(ord(one) + 5 if one < "v" else ord(one) - 21) for one in text)
+
+    shown = read(printed(lines[:3]))
+    assert contradicts(shown, printed(lines[3:]), CORNERS)
+    exchanged = [garbled(normalise(text)) for text in lines]
+    assert not contradicts(shown, printed(exchanged), CORNERS)
+    # What holds one of the lines is not garbled, whatever else is said there.
+    assert contradicts(shown, printed([lines[0], *exchanged]), CORNERS)
 
 
 def test_too_little_text_contradicts_nothing() -> None:

@@ -109,6 +109,10 @@ def test_page_that_only_resembles_the_one_in_its_place_is_not_verified() -> None
     # Nor is it more probable than another one.
     both = answered([*aligned, laid(3, 0.3, place="view 1"), laid(4, 0.1, place="view 1")])
     assert [(match.page, match.confidence) for match in both] == [(2, 0.98), (3, 0.3), (1, 0.1), (4, 0.1)]
+    # Where the other one is no answer either, it is not sure enough, and no more is said.
+    (first, *_) = answered([laid(1, 0.99, correlation=0.4), laid(2, 0.5, correlation=0.5)])
+    assert (first.page, first.verified) == (1, False)
+    assert 0.88 < first.confidence < 0.9
     elsewhere = [laid(1, 0.99, correlation=0.4), laid(2, 0.98, correlation=0.5, place="view 1")]
     assert told(elsewhere) == [(1, True), (2, True)]
 

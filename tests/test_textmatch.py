@@ -323,7 +323,7 @@ JAPANESE = [
 
 
 @pytest.mark.parametrize("lines", [ENGLISH, JAPANESE], ids=["english", "japanese"])
-def test_a_garbled_text_contradicts_nothing(lines: Sequence[str]) -> None:
+def test_a_garbled_text_contradicts_nothing(lines: list[str]) -> None:
     """Each letter is another one, as where a font does not say which letters it draws."""
 
     def printed(texts: Sequence[str]) -> tuple[PrintedLine, ...]:
@@ -331,14 +331,21 @@ def test_a_garbled_text_contradicts_nothing(lines: Sequence[str]) -> None:
         return tuple(PrintedLine(text, (0.1, 0.1 * n), (0.9, 0.1 * n)) for n, text in enumerate(normal, 1))
 
     def garbled(text: str) -> str:
-        return "".join(chr(ord(one) + 5 if one < "v" else ord(one) - 21) for one in text)
+        latin = str.maketrans(ALPHABET, ALPHABET[5:] + ALPHABET[:5])
+        return "".join(one if one <= "z" else chr(0x4E00 + ord(one) * 37 % 0x5000) for one in text).translate(
+            latin
+        )
 
     shown = read(printed(lines[:3]))
-    assert contradicts(shown, printed(lines[3:]), CORNERS)
-    exchanged = [garbled(normalise(text)) for text in lines]
+    assert contradicts(shown, printed(lines[3:] * 6), CORNERS)
+    exchanged = [garbled(normalise(text)) for text in lines] * 3
     assert not contradicts(shown, printed(exchanged), CORNERS)
-    # What holds one of the lines is not garbled, whatever else is said there.
+    # What holds one of the lines is not garbled, whatever else is said; of a short text nobody can tell.
     assert contradicts(shown, printed([lines[0], *exchanged]), CORNERS)
+    assert contradicts(shown, printed(["".join(exchanged)[:299]]), CORNERS)
+    # Another script is no garbled one: so does a translation look.
+    translation = JAPANESE if lines is ENGLISH else ENGLISH
+    assert contradicts(shown, printed(translation * 3), CORNERS)
 
 
 def test_too_little_text_contradicts_nothing() -> None:

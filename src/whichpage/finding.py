@@ -142,8 +142,8 @@ class Finder:
     def align(self, photo: photos.Photo, watch: Stopwatch | None = None) -> list[Aligned]:
         """The pages that were laid over the photo's page views, however badly they fit.
 
-        Those of a glance alone, where that answers the photo. Else of all page views that no glance answers
-        whatever was laid over them later.
+        Those of a glance alone, where that answers the photo. Else those, and what was laid later over the
+        page views that no glance answers.
         """
         watch = watch or Stopwatch()
         query = self._query(photo, watch)
@@ -151,9 +151,15 @@ class Finder:
         watch.lap("finder")
         aligned: list[Aligned] = []
         for look, glance in enumerate((self._foremost, self._among_rivals), start=1):
+            every = True
             for number, view in self._unanswered(photo, views, aligned):
-                aligned += glance(query, view, f"{_view(number)}, look {look}")
-            if aligned and not self._unanswered(photo, views, aligned):
+                found = glance(query, view, f"{_view(number)}, look {look}")
+                aligned += found
+                every &= bool(found)
+                # Where not even the surest page is told at a glance, the others seldom are.
+                if not aligned:
+                    break
+            if aligned and every:
                 return aligned
             views = self.page_finder.look_again(photo, views)
             watch.lap("finder")

@@ -28,7 +28,8 @@ class FindOptions:
     sure: confidence that ends the search.
     accepted: confidence from which a match is answered as verified, and further places are not tried.
     doubtless: confidence from which looks need no other witness; pages that are less sure are asked for text.
-    doubted: confidence, at most, of a page that has other text than the photo, or only resembles another one.
+    doubted: confidence, at most, of a page that has other text than the photo, or only resembles the one
+        that is accepted in its place.
     read: how many pages that hold the text of a photo are laid over it.
     sliver: share of a page that must be in the photo for it to be sought besides one that was found.
     exhaustive: tries what there is to try where no local features are, although they are there.

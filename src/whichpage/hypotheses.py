@@ -31,6 +31,8 @@ _FOCAL = 0.85
 _SHARES, _SPREAD_SHARES = (1.0, 0.55, 0.3, 0.17), (1.0, 2.0)
 # Height for width that a part of a page may have; and how much a photo that shows no edge may be squeezed.
 _SHAPES, _SQUEEZED = (0.25, 4.0), (0.85, 1.2)
+# Of a page, how much a strip as wide as it must be for its print to be seen: some 20 pixels in height.
+_THINNEST = 0.04
 _UNIT = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 
 
@@ -142,15 +144,17 @@ def looks(view: PageView, photo: Photo, *, turns: Sequence[int], squeezed: bool 
     if not any(view.seen):
         # The frame is no guess, however narrow; as a strip of some lines it may be as wide as the page.
         strip = min(shape, 1 / shape) / _UPRIGHT
-        shares = (*_SHARES, strip) if strip < min(_SHARES) else _SHARES
+        shares = (*_SHARES, strip) if _THINNEST < strip < min(_SHARES) else _SHARES
         shapes = [shape * by for by in _SQUEEZED] if squeezed else [shape]
     upright = _upright(quad)
+    lies = (shape < 1) == (upright % 2 == 0)
     found = []
     for shape, share, turn in itertools.product(shapes, shares, turns):
         width = np.sqrt(THUMBNAIL_PIXELS * share / shape)
-        height, width = (width * shape, width) if (upright + turn) % 2 == 0 else (width, width * shape)
-        if share <= 1 or width > height:
-            found.append(Look(_turned(quad, upright + turn), (round(height), round(width))))
+        size = (max(round(width * shape), 1), max(round(width), 1))
+        # The two pages of an open book stand beside each other whenever their print stands upright.
+        if share <= 1 or (lies and turn % 2 == 0):
+            found.append(Look(_turned(quad, upright + turn), size[:: -1 if (upright + turn) % 2 else 1]))
     return found
 
 

@@ -10,13 +10,16 @@ import cv2
 import numpy as np
 
 from whichpage import lookalikes, verify
-from whichpage.aligning import Aligned, ThumbnailStore
+from whichpage.aligning import Aligned, ThumbnailStore, reaches
 from whichpage.photo import Photo
 from whichpage.types import Match, Page, Quad
 
 # A page whose doubt is at most so many times that of the surest one may as well be the one, and a doubt so
 # small is none; so many pages are compared.
 _AS_DOUBTFUL, _NO_DOUBT, _COMPARED = 5.0, 1e-4, 6
+# How much of the confidence from which pages are accepted one has at most that fits less well than another
+# one, where that is not accepted.
+_UNSURE = 0.99
 # A page fits far worse than another one with so much of its correlation.
 _FAR_BETTER = 0.85
 
@@ -40,23 +43,26 @@ def matches(
         store: knows the pages.
         top: how many there are at most; verified ones are never cut off.
         accepted: confidence from which a match is verified, unless another page fits its place far better.
-        doubted: confidence, at most, of one that is not verified for that.
+        doubted: confidence, at most, of one that is not verified since an accepted page fits far better.
     """
-    believed = [
-        replace(one, confidence=min(one.confidence, doubted))
-        if one.confidence >= accepted and _only_resembles(one, aligned)
-        else one
-        # Of those that are believed as little the ones that were surer by themselves come first.
-        for one in sorted(aligned, key=lambda one: (-one.confidence, -one.alignment.correlation))
-    ]
-    ranked = sorted(believed, key=lambda one: -one.confidence)
-    standing = {one for one in ranked if one.confidence >= accepted}
+
+    def believed(one: Aligned) -> Aligned:
+        rivals = _better(one, aligned) if one.confidence >= accepted else []
+        if not rivals:
+            return one
+        # Where none of them is accepted either, it may still be the one.
+        most = doubted if reaches(accepted, rivals) else _UNSURE * accepted
+        return replace(one, confidence=min(one.confidence, most))
+
+    # Of those that are believed as much, the ones that were surer by themselves come first.
+    surest = sorted(aligned, key=lambda one: (-one.confidence, -one.alignment.correlation))
+    ranked = sorted(map(believed, surest), key=lambda one: -one.confidence)
     # Of a page that was laid over several places the one counts where it stands, else where it is surest.
     best: dict[int, Aligned] = {}
     for one in ranked:
         best.setdefault(one.page_id, one)
-    verified = [one for one in best.values() if one in standing]
-    others = [one for one in best.values() if one not in standing]
+    verified = [one for one in best.values() if one.confidence >= accepted]
+    others = [one for one in best.values() if one.confidence < accepted]
     answered = [*_told_apart(photo, verified, store), *others][: max(top, len(verified))]
     found: list[Match] = []
     for one, page in zip(answered, store.pages([one.page_id for one in answered]), strict=True):
@@ -99,8 +105,8 @@ def _most_like(photo: Photo, some: Sequence[Aligned], store: ThumbnailStore) -> 
     return [some[number] for number in order.tolist()]
 
 
-def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
-    """Whether another page fits the same place of the photo far better.
+def _better(one: Aligned, aligned: Sequence[Aligned]) -> list[Aligned]:
+    """The pages that fit the same place of the photo far better, so that this one only resembles them.
 
     Rivals are the pages laid over the same place; of pages that text or local features have laid, wherever
     these were found, those that lie where it lies.
@@ -108,11 +114,13 @@ def _only_resembles(one: Aligned, aligned: Sequence[Aligned]) -> bool:
     others = [other for other in aligned if other.place == one.place]
     if one.lines or one.features:
         others = [other for other in others if at_one_place(one.alignment.quad, other.alignment.quad)]
-        if not agrees_enough(one.lines, max((other.lines for other in others), default=0)):
-            return True
-        if not agrees_enough(one.features, max((other.features for other in others), default=0)):
-            return True
-    return any(_fits_far_better(other.alignment, one.alignment) for other in others)
+    return [
+        other
+        for other in others
+        if _fits_far_better(other.alignment, one.alignment)
+        # Of a page that neither text nor features have laid there are none to compare.
+        or not (agrees_enough(one.lines, other.lines) and agrees_enough(one.features, other.features))
+    ]
 
 
 def _fits_far_better(other: verify.Alignment, one: verify.Alignment) -> bool:

@@ -106,9 +106,9 @@ def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
     except MemoryError as error:
         raise PhotoTooLarge(f"{name} needs more memory than there is.") from error
     except Image.DecompressionBombError as error:
-        limit = MAX_PHOTO_PIXELS / 1e6
+        most, of_jpeg = MAX_PHOTO_PIXELS / 1e6, MAX_JPEG_PIXELS / 1e6
         raise PhotoTooLarge(
-            f"{name} has too many pixels; at most {limit:.0f} megapixels are read."
+            f"{name} has too many pixels; at most {most:.0f} megapixels are read, {of_jpeg:.0f} of a JPEG."
         ) from error
     except Exception as error:  # Pillow's decoders raise what they like on damaged data
         raise PhotoError(f"{name} is not a photo that can be read: damaged, or of another format.") from error

@@ -68,7 +68,8 @@ def export(
     if half:
         _halve_weights(out)
     size = {"size": "{}x{}".format(*example.shape[2:])} if any_size else {}
-    _note({**notes, **size}, out)
+    if notes or size:
+        _note({**notes, **size}, out)
     with torch.no_grad():
         expected = model(example)
     expected = expected if isinstance(expected, tuple) else (expected,)

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -67,7 +67,9 @@ def require_same(recipe: SavedRecipe, out: Path, *, but: Sequence[str] = ("steps
     before = out / RECIPE
     if not before.exists():
         return
-    kept = json.loads(before.read_text(encoding="utf-8"))
+    # What the recipe did not have yet when the run began was as it is now where nothing else is said.
+    absent = {one.name: one.default for one in fields(recipe) if one.default is not MISSING}
+    kept = absent | json.loads(before.read_text(encoding="utf-8"))
     wanted = json.loads(json.dumps(asdict(recipe)))
     if any(kept.get(name) != wanted.get(name) for name in {*kept, *wanted}.difference(but)):
         raise TrainingError(f"{out} holds a training of another recipe; name another folder.")

@@ -34,15 +34,15 @@ class Backbone:
     """A network that averages a page to some hundred numbers.
 
     model: as people call it. features: how many numbers. multiple: of what the sides of images must be
-    multiples. make: one with random weights. imagenet: its ImageNet weights, from its package or a download.
-    named: such weights by the names that `make` gives, without those of the classifier; ValueError where they
-    are another network's.
+    multiples. make: one with random weights. source: where its ImageNet weights come from; imagenet: these.
+    named: such weights by the names that `make` gives, without those of the classifier.
     """
 
     model: str
     features: int
     multiple: int
     make: Callable[[], nn.Module]
+    source: str
     imagenet: Callable[[], Mapping[str, Tensor]]
     named: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
@@ -87,11 +87,13 @@ def _in_order(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 BACKBONES = {
-    "resnet18": Backbone("ResNet18", 512, 1, _resnet18, _torchvision_weights, _without_classifier),
+    "resnet18": Backbone(
+        "ResNet18", 512, 1, _resnet18, "the download", _torchvision_weights, _without_classifier
+    ),
     # Its convolutions pad by the size of what they get, as TensorFlow's do. When that can be halved five
     # times they always pad the same, so that an exported network, which does as it did once, takes any size.
     "efficientnet-lite0": Backbone(
-        "EfficientNet-Lite0", 1280, 32, _efficientnet_lite0, _packaged_weights, _in_order
+        "EfficientNet-Lite0", 1280, 32, _efficientnet_lite0, "its package", _packaged_weights, _in_order
     ),
 }
 
@@ -141,12 +143,12 @@ def begin(weights: Path | None, backbone: str = "resnet18") -> HashNet:
     except (URLError, OSError, RuntimeError) as error:
         logger.warning(
             "ImageNet weights cannot be had (%s): this begins from random weights, and will do worse;"
-            " --weights FILE takes torchvision's resnet18 file,"
+            " --weights FILE takes them from a file,"
             " --backbone efficientnet-lite0 needs no download",
             getattr(error, "reason", error),
         )
         return network
-    _load(network, kind, state, "the download")
+    _load(network, kind, state, kind.source)
     return network
 
 

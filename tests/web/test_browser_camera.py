@@ -171,6 +171,25 @@ def test_the_camera_comes_back_after_a_photo_that_was_being_looked_up(paper: Pag
     assert paper.evaluate("document.querySelector('video').srcObject.active")
 
 
+def test_what_went_wrong_can_be_tried_again_while_the_camera_is_live(paper: Page) -> None:
+    paper.add_init_script("localStorage.setItem('whichpage.auto', 'off')")
+    refusal = {"title": "Unprocessable Content", "status": 422, "detail": "no photo"}
+    paper.route(re.compile("/find$"), lambda route: route.fulfill(status=422, json=refusal))
+    start(paper)
+    paper.get_by_role("button", name="Take the photo").click()
+    problem = paper.locator(".finder-problem")
+    expect(problem).to_contain_text("no photo")
+    expect(paper.locator(".finder")).to_have_attribute("data-state", "live")
+    with paper.expect_request(re.compile("/find$")):
+        problem.get_by_role("button", name="Try again").click()
+    expect(problem).to_contain_text("no photo")
+    # Looking by itself is a new beginning: what went wrong before is no longer said.
+    paper.unroute(re.compile("/find$"))
+    paper.route(re.compile("/find$"), lambda route: None)
+    paper.get_by_role("button", name=re.compile("^Auto")).click()
+    expect(problem).to_be_hidden()
+
+
 def test_a_camera_that_may_not_be_used_is_explained(phone: Page) -> None:
     phone.add_init_script(
         "navigator.mediaDevices.getUserMedia ="

@@ -98,6 +98,7 @@ export class CameraView {
   async watch() {
     const control = (this.watching = new AbortController());
     this.auto.setAttribute("aria-pressed", "true");
+    this.on.problem(null);
     this.on.say(t.liveLooking);
     try {
       const seen = await watch(this.video, {

@@ -155,6 +155,7 @@ def test_removing_leaves_the_users_files_alone(library: Library, tmp_path: Path)
     library.add(path)
     (book,) = library.books()
     with running(library) as client:
+        assert client.get("books").json()["books"][0]["uploaded"] is False
         gone = client.delete(f"books/{book.id}")
         assert (gone.status_code, gone.content) == (204, b"")
         assert path.exists()

@@ -62,6 +62,9 @@ def test_an_upload_becomes_a_book(client: httpx.Client, library: Library) -> Non
     assert (again["state"], again["book"]) == ("done", book.id)
     assert uploads_of(library) == ["Ein Buch.pdf"]
 
+    (listed,) = client.get("books").json()["books"]
+    assert listed["uploaded"] is True
+    assert client.get(f"books/{book.id}").json() == listed
     assert client.delete(f"books/{book.id}").status_code == 204
     assert uploads_of(library) == []
 

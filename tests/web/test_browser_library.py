@@ -78,6 +78,9 @@ def test_a_book_is_added_with_progress_found_at_once_and_removed_after_a_questio
     remove.click()
     dialog = phone.get_by_role("dialog")
     expect(dialog).to_contain_text("Remove “added”?")
+    # This file is the only copy there may be.
+    expect(dialog).to_contain_text("is deleted from the computer with it")
+    expect(dialog).not_to_contain_text("add it again")
     dialog.get_by_role("button", name="Cancel").click()
     expect(book).to_be_visible()
     remove.click()
@@ -86,6 +89,11 @@ def test_a_book_is_added_with_progress_found_at_once_and_removed_after_a_questio
     expect(phone.locator(".notice")).to_have_text("Removed: added")
     phone.reload()
     expect(phone.locator(".book")).to_have_count(5)
+    # The user's own files stay where they are.
+    phone.get_by_role("button", name="Remove testmath").click()
+    expect(dialog).to_contain_text("You can add it again at any time.")
+    expect(dialog).not_to_contain_text("deleted")
+    dialog.get_by_role("button", name="Cancel").click()
 
 
 def test_a_file_that_is_no_book_says_why_it_was_not_added(phone: Page) -> None:

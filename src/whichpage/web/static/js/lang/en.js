@@ -136,6 +136,8 @@ export default {
   removeLabel: (title) => `Remove ${title}`,
   removeTitle: (title) => `Remove “${title}”?`,
   removeText: "Its pages will no longer be found. You can add it again at any time.",
+  removeUploadedText:
+    "Its pages will no longer be found. Its file was uploaded here, and is deleted from the computer with it.",
   removed: (title) => `Removed: ${title}`,
   uploads: "Being added",
   uploadSending: (percent) => `Sending, ${percent} %`,

@@ -138,6 +138,8 @@ export default {
   removeLabel: (title) => `「${title}」を本棚から外す`,
   removeTitle: (title) => `「${title}」を本棚から外しますか?`,
   removeText: "この本のページは見つからなくなります。あとでまた追加できます。",
+  removeUploadedText:
+    "この本のページは見つからなくなります。ここから追加されたファイルなので、パソコンからファイルも削除されます。",
   removed: (title) => `「${title}」を外しました`,
   uploads: "追加中の本",
   uploadSending: (percent) => `送信中 ${percent}%`,

@@ -161,7 +161,7 @@ class LibraryView {
   async remove(book) {
     const yes = await confirmDialog({
       title: t.removeTitle(book.title),
-      text: t.removeText,
+      text: book.uploaded ? t.removeUploadedText : t.removeText,
       yes: t.remove,
       no: t.cancel,
     });

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import re
+from pathlib import Path
 
-from in_browser import INSECURE, PHONE, PHOTOS, ROOT, found, give, opened
+from in_browser import INSECURE, PHONE, PHOTOS, ROOT, found, give, make_library, opened, serving
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -236,3 +237,28 @@ def test_without_the_key_the_page_says_how_to_get_it(phone: Page) -> None:
     expect(phone.locator(".finder-problem")).to_contain_text("Open it with the QR code")
     phone.goto("/#/library")
     expect(phone.locator("h1")).to_contain_text("Open it with the QR code")
+
+
+def test_the_key_can_be_typed_or_its_link_be_pasted(browser: Browser, tmp_path: Path) -> None:
+    key = "0123456789abcdef"
+    with serving(make_library(tmp_path), "--key", key) as address:
+        with opened(browser, address) as page:
+            page.goto("/#/library")
+            field = page.get_by_role("textbox", name="Or type the key here, or paste the link")
+            field.fill("fedcba9876543210")
+            page.get_by_role("button", name="Open", exact=True).click()
+            expect(page.locator(".key-form")).to_contain_text("This is not the key.")
+            field.fill(f" {key} ")
+            field.press("Enter")
+            expect(page.locator(".book")).to_have_count(5)
+            page.reload()
+            expect(page.locator(".book")).to_have_count(5)
+        with opened(browser, address) as page:
+            page.goto("/")
+            field = page.locator(".finder-problem").get_by_role("textbox")
+            field.fill(f"http://192.168.1.5:8765/?key={key}")
+            page.locator(".finder-problem").get_by_role("button", name="Open", exact=True).click()
+            expect(page.locator(".finder-problem")).to_be_hidden()
+            give(page, "01-flat.jpg")
+            expect(page.locator("h1")).to_have_text("Page 3")
+            assert [one["value"] for one in page.context.cookies()] == [key]

@@ -70,6 +70,23 @@ export async function find(photo, { name, signal, onWait }) {
   }
 }
 
+/**
+ * Gives the server its key, or the link that carries it; the browser keeps the key from then on.
+ * @param {string} text
+ * @returns {Promise<boolean>} whether the server knows the key
+ */
+export async function letIn(text) {
+  const key = /[?&]key=([^&#\s]+)/.exec(text)?.[1] ?? text.trim();
+  await request(`/?key=${encodeURIComponent(key)}`, { cache: "no-store" });
+  return anyBook().then(
+    () => true,
+    (error) => {
+      if (error.status === 401) return false;
+      throw error;
+    },
+  );
+}
+
 export const books = async () => (await (await request("books")).json()).books;
 
 /** Whether the library has any book. */

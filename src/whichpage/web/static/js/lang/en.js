@@ -154,6 +154,9 @@ export default {
 
   offline: "The computer running whichpage cannot be reached. Trying again…",
   online: "Connected again",
+  keyLabel: "Or type the key here, or paste the link",
+  keyOpen: "Open",
+  keyWrong: "This is not the key.",
   errors: {
     400: "This request could not be understood.",
     401: "This page needs its key. Open it with the QR code or the link that “whichpage serve” printed.",

@@ -156,6 +156,9 @@ export default {
 
   offline: "whichpage を動かしているパソコンにつながりません。もう一度試しています…",
   online: "つながりました",
+  keyLabel: "または、鍵を入力するか、リンクを貼り付けてください",
+  keyOpen: "開く",
+  keyWrong: "鍵が違います。",
   errors: {
     400: "この要求は処理できませんでした。",
     401: "この画面には鍵が必要です。「whichpage serve」が表示した QR コードかリンクから開いてください。",

@@ -4,6 +4,7 @@ import { ask, verified } from "../asking.js";
 import { h, icon, showBlob } from "../dom.js";
 import { corners, sketch } from "../drawings.js";
 import { detailOf, explain, t } from "../i18n.js";
+import { keyForm } from "../key_form.js";
 import { cameraPossible } from "../live.js";
 import { notice, speak } from "../notices.js";
 import { prepare } from "../photo.js";
@@ -236,7 +237,13 @@ class FindView {
 
   /** Says what went wrong; `again` does it once more. */
   fail(error, again) {
-    this.showProblem(explain(error), detailOf(error), again);
+    const entered = () => {
+      this.showProblem(null);
+      if (again) again();
+      else this.arrive();
+    };
+    const detail = error.status === 401 ? keyForm(entered) : detailOf(error);
+    this.showProblem(explain(error), detail, error.status === 401 ? null : again);
   }
 
   showProblem(text, detail, again) {

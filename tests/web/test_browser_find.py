@@ -217,6 +217,32 @@ def test_a_photo_waits_for_a_server_that_is_gone(phone: Page) -> None:
     expect(phone.locator(".offline")).to_be_hidden()
 
 
+def test_a_photo_that_waits_for_a_server_that_is_gone_can_be_cancelled(phone: Page) -> None:
+    phone.goto("/")
+    phone.context.set_offline(True)
+    phone.locator(".welcome input[type=file]").last.set_input_files(PHOTOS / "01-flat.jpg")
+    expect(phone.locator(".finder-status")).to_contain_text("is sent as soon as it can")
+    phone.get_by_role("button", name="Cancel").click()
+    expect(phone.get_by_role("button", name="Start the camera")).to_be_visible()
+    expect(phone.locator(".offline")).to_be_visible()
+    expect(phone.locator(".finder-problem")).to_be_hidden()
+
+
+def test_a_server_that_falls_asleep_while_it_is_asked_is_asked_again(phone: Page) -> None:
+    asked: list[str] = []
+
+    def sleep_once(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) > 1:  # the first one is never answered
+            route.continue_()
+
+    phone.route("**/api/v1/health", sleep_once)
+    phone.route(FIND, lambda route: route.continue_() if asked else route.abort())
+    give(phone, "01-flat.jpg")
+    expect(phone.locator("h1")).to_have_text("Page 3")
+    assert len(asked) == 2
+
+
 def test_without_tls_the_phones_own_camera_is_offered_and_why_is_said(browser: Browser, address: str) -> None:
     insecure = address.replace("127.0.0.1", INSECURE)
     with opened(browser, insecure, **PHONE) as page:

@@ -1,6 +1,7 @@
 // The HTTP API, as far as the page uses it. Nothing else talks to the server.
 const API = "/api/v1";
 const MOST_WAITS = 30;
+const HEALTH_PATIENCE = 5000; // milliseconds; a computer that fell asleep never answers
 
 /** What the server said no with: problem+json, as an error. */
 export class ApiError extends Error {
@@ -116,7 +117,7 @@ export function pageImage(id, page, cssWidth) {
 export const picture = async (src) => (await request(src)).blob();
 
 export const healthy = () =>
-  request("health", { cache: "no-store" }).then(
+  request("health", { cache: "no-store", signal: AbortSignal.timeout(HEALTH_PATIENCE) }).then(
     () => true,
     (error) => !(error instanceof Unreachable), // even a refusal is an answer
   );

@@ -67,27 +67,68 @@ def test_leafing_with_buttons_keys_and_the_slider(desktop: Page) -> None:
     expect(desktop.get_by_role("button", name="Back to page 3")).to_be_hidden()
 
 
-def test_leafing_with_a_swipe(phone: Page) -> None:
-    found(phone, "01-flat.jpg")
-    stage = phone.locator(".stage")
+def swipe(page: Page, *, forward: bool) -> tuple[float, float, float]:
+    """Swipes over most of the page; returns where: its left, its right, how far down."""
+    stage = page.locator(".stage")
     stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
     assert box is not None
-    right, left, middle = box["x"] + box["width"] * 0.8, box["x"] + box["width"] * 0.2, box["y"] + 150
-    phone.mouse.move(right, middle)
-    phone.mouse.down()
-    phone.mouse.move(left, middle, steps=5)
-    phone.mouse.up()
+    left, right, middle = box["x"] + box["width"] * 0.2, box["x"] + box["width"] * 0.8, box["y"] + 150
+    begin, end = (right, left) if forward else (left, right)
+    page.mouse.move(begin, middle)
+    page.mouse.down()
+    page.mouse.move(end, middle, steps=5)
+    page.mouse.up()
+    return left, right, middle
+
+
+def test_leafing_with_a_swipe(phone: Page) -> None:
+    found(phone, "01-flat.jpg")
+    left, right, middle = swipe(phone, forward=True)
     expect(phone.locator(".reader-label")).to_have_text("Page 4 of 41")
     phone.mouse.move(left, middle)
     phone.mouse.down()
     phone.mouse.move(left + 15, middle, steps=3)  # too short to be meant
     phone.mouse.up()
-    phone.mouse.move(left, middle)
-    phone.mouse.down()
-    phone.mouse.move(right, middle, steps=5)
-    phone.mouse.up()
+    swipe(phone, forward=False)
     expect(phone.locator(".reader-label")).to_have_text("Page 3 of 41")
+
+
+def test_a_turn_that_is_under_way_stands_in_nobodys_way(browser: Browser, address: str) -> None:
+    book = book_id(address, "testmath")
+    # Pressed within one task: before the movement of the turn has ended.
+    press = "(name) => document.querySelector(`[aria-label='${name}']`).click();"
+    with opened(browser, address, reduced_motion="no-preference") as page:
+        page.goto(f"/#/book/{book}/page/40")
+        label = page.locator(".reader-label")
+        expect(label).to_have_text("Page 40 of 41")
+        page.evaluate(f"() => {{ const press = {press} press('Next page'); press('Next page'); }}")
+        expect(label).to_have_text("Page 41 of 41")
+        swipe(page, forward=False)
+        expect(label).to_have_text("Page 40 of 41")
+        # What is chosen with the slider meanwhile wins.
+        page.evaluate(
+            f"""() => {{
+              const press = {press} press("Previous page");
+              const slider = document.querySelector(".slider");
+              slider.value = 7;
+              slider.dispatchEvent(new Event("change"));
+            }}"""
+        )
+        expect(label).to_have_text("Page 7 of 41")
+        page.wait_for_timeout(600)
+        expect(label).to_have_text("Page 7 of 41")
+        # So does the way back.
+        page.evaluate(
+            f"""() => {{
+              const press = {press} press("Next page");
+              document.querySelector(".small-button").click();
+            }}"""
+        )
+        expect(label).to_have_text("Page 40 of 41")
+        page.wait_for_timeout(600)
+        expect(label).to_have_text("Page 40 of 41")
+        assert shown_page(page) == "40"
 
 
 def test_the_pdf_opens_at_the_page(desktop: Page) -> None:

@@ -85,9 +85,11 @@ export class Reader {
     );
   }
 
-  /** Shows a page; the pages beside it are fetched along. */
+  /** Shows a page, whatever turn is under way; the pages beside it are fetched along. */
   show(page) {
-    if (page === this.page) return;
+    clearTimeout(this.turning);
+    this.moving = null;
+    if (page === this.page) return void this.settle(0);
     this.page = Math.min(Math.max(page, 1), this.book.pages);
     this.track.classList.remove("moving");
     this.track.style.transform = "";
@@ -156,21 +158,13 @@ export class Reader {
 
   /** Turns to the next (1) or previous (-1) page, with the movement of a page being pushed aside. */
   turn(step) {
+    if (this.moving) this.show(this.moving); // a turn that was under way is done at once
     const target = this.page + step;
     if (target < 1 || target > this.book.pages) return this.settle(0);
-    clearTimeout(this.turning);
-    if (this.moving) this.show(this.moving); // a turn that was under way is done at once
-    if (this.page === target - step) {
-      this.moving = target;
-      this.settle(-step);
-      this.turning = setTimeout(
-        () => {
-          this.moving = null;
-          this.show(target);
-        },
-        window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : TURN,
-      );
-    } else this.turn(step);
+    this.moving = target;
+    this.settle(-step);
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.turning = setTimeout(() => this.show(target), still ? 0 : TURN);
   }
 
   settle(places) {

@@ -133,6 +133,14 @@ def opened(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
         context.close()
 
 
+def until(page: Page, condition: str) -> None:
+    """Waits for an expression in the page to be true; `wait_for_function` needs what the page forbids."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(f"Boolean({condition})"):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(50)
+
+
 def give(page: Page, *photos: str) -> None:
     """Chooses photos of the demo with the file input of the finding screen."""
     page.goto("/#/")

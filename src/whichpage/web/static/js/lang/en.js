@@ -37,6 +37,7 @@ export default {
   cameraDenied:
     "This page may not use the camera. Allow it in the browser's site settings, or choose a photo.",
   cameraBusy: "The camera could not be started; another program may be using it.",
+  cameraLost: "The camera was taken away by the system or by another program.",
   emptyLibrary: "There are no books in the library yet, so nothing can be found.",
   addBooks: "Add books",
   shutter: "Take the photo",

@@ -6,7 +6,7 @@ import json
 import re
 import urllib.request
 
-from in_browser import found, opened
+from in_browser import found, opened, until
 from playwright.sync_api import Browser, Page, Route, expect
 
 pytest_plugins = ["browser_fixtures"]
@@ -92,6 +92,52 @@ def test_leafing_with_a_swipe(phone: Page) -> None:
     phone.mouse.up()
     swipe(phone, forward=False)
     expect(phone.locator(".reader-label")).to_have_text("Page 3 of 41")
+
+
+def test_while_the_page_is_pinched_larger_a_drag_looks_around(phone: Page) -> None:
+    found(phone, "01-flat.jpg")
+    phone.locator(".stage").scroll_into_view_if_needed()
+    chromium = phone.context.new_cdp_session(phone)
+    label = phone.locator(".reader-label")
+
+    def height() -> float:
+        """Where on the screen the upper part of the page is."""
+        box = phone.locator(".stage").bounding_box()
+        scale, left, top = phone.evaluate(
+            "(({ scale, offsetLeft, offsetTop }) => [scale, offsetLeft, offsetTop])(visualViewport)"
+        )
+        assert box is not None
+        return max(40.0, (box["y"] - float(top)) * float(scale) + 60)
+
+    def touch() -> None:
+        y = height()
+        for kind, x in (("touchStart", 300), *(("touchMove", 300 - 10 * n) for n in range(1, 23))):
+            chromium.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        chromium.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def pull() -> None:
+        y = height()
+        phone.mouse.move(300, y)
+        phone.mouse.down()
+        phone.mouse.move(60, y, steps=5)
+        phone.mouse.up()
+
+    touch()
+    expect(label).to_have_text("Page 4 of 41")
+    pull()
+    expect(label).to_have_text("Page 5 of 41")
+    chromium.send("Emulation.setPageScaleFactor", {"pageScaleFactor": 2})
+    until(phone, "visualViewport.scale === 2")
+    expect(phone.locator(".stage")).to_have_css(
+        "touch-action", re.compile("pan-x pan-y pinch-zoom|manipulation")
+    )
+    before = phone.evaluate("visualViewport.offsetLeft")
+    touch()
+    until(phone, f"visualViewport.offsetLeft > {before} + 20")
+    # Not every browser leaves a drag to itself as Chromium does one of a finger.
+    pull()
+    phone.wait_for_timeout(500)
+    expect(label).to_have_text("Page 5 of 41")
 
 
 def test_a_turn_that_is_under_way_stands_in_nobodys_way(browser: Browser, address: str) -> None:

@@ -9,6 +9,9 @@ import { detailOf, explain, t } from "./i18n.js";
 const SETTLED = 250; // milliseconds a page must stay before its text is fetched
 const TURN = 260; // milliseconds of the movement, as in reader.css
 const FAR = 0.18; // of the width: a swipe this long turns the page
+const ZOOMED = 1.05; // pinched so far, a drag is to look around and not to turn the page
+
+const zoomed = () => (window.visualViewport?.scale ?? 1) > ZOOMED;
 
 /** The address that opens the page at a page of a book. */
 export const pageLink = (book, page) => `${location.origin}${location.pathname}#/book/${book}/page/${page}`;
@@ -26,6 +29,9 @@ export class Reader {
     this.build();
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
+    this.onZoom = () => this.stage.classList.toggle("zoomed", zoomed());
+    window.visualViewport?.addEventListener("resize", this.onZoom);
+    this.onZoom();
     this.show(page);
   }
 
@@ -191,7 +197,7 @@ export class Reader {
       else this.settle(0);
     };
     this.stage.addEventListener("pointerdown", (event) => {
-      if (!event.isPrimary || event.button !== 0 || this.moving) return;
+      if (!event.isPrimary || event.button !== 0 || this.moving || zoomed()) return;
       from = event.clientX;
       this.track.classList.remove("moving");
     });
@@ -249,6 +255,7 @@ export class Reader {
 
   destroy() {
     document.removeEventListener("keydown", this.onKey);
+    window.visualViewport?.removeEventListener("resize", this.onZoom);
     clearTimeout(this.settled);
     clearTimeout(this.turning);
     this.fetching?.abort();

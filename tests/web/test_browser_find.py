@@ -93,6 +93,28 @@ def test_a_pasted_photo_is_answered(desktop: Page) -> None:
     expect(desktop.locator("h1")).to_have_text("Page 9")
 
 
+def test_a_book_that_is_dropped_among_photos_is_sent_to_the_library(desktop: Page) -> None:
+    asked: list[str] = []
+    desktop.on("request", lambda one: asked.append(one.url) if one.method == "POST" else None)
+    desktop.goto("/")
+    expect(desktop.locator("h1")).to_be_visible()
+    desktop.evaluate(_TRANSFER, ["drop", "a.pdf", "application/pdf", base64.b64encode(b"%PDF-").decode()])
+    expect(desktop.locator(".notice")).to_contain_text("Books are added on the Library screen.")
+    expect(desktop.locator("h1")).to_have_text("Which page is it?")
+    assert asked == []
+
+
+def test_a_photo_that_fails_after_the_reader_has_left_is_told_there(phone: Page) -> None:
+    answers: list[Route] = []
+    phone.route(FIND, lambda route: answers.append(route))
+    with phone.expect_request(FIND):
+        give(phone, "01-flat.jpg")
+    phone.get_by_role("link", name="Library").click()
+    expect(phone.locator(".book")).to_have_count(5)
+    answers[0].fulfill(status=422, json={"title": "Unprocessable Content", "status": 422, "detail": "no"})
+    expect(phone.locator(".notice")).to_have_text("A photo could not be looked up: This file cannot be read.")
+
+
 def test_while_it_works_the_photo_is_shown_and_it_can_be_cancelled(phone: Page) -> None:
     phone.route(FIND, lambda route: None)  # an answer that never comes
     give(phone, "01-flat.jpg")

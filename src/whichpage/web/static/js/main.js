@@ -137,7 +137,7 @@ function listenToTransfers() {
     inside = 0;
     dropHint.hidden = true;
     if (screen?.drop) screen.drop([...event.dataTransfer.files]);
-    else lookUp(imagesOf(event.dataTransfer));
+    else dropPhotos(event.dataTransfer);
   });
   document.addEventListener("paste", (event) => {
     const photos = imagesOf(event.clipboardData);
@@ -145,6 +145,12 @@ function listenToTransfers() {
     event.preventDefault();
     lookUp(photos);
   });
+}
+
+function dropPhotos(transfer) {
+  const photos = imagesOf(transfer);
+  if (photos.length < transfer.files.length) notice(t.dropNoPhotos);
+  lookUp(photos);
 }
 
 /** Looks photos up on the finding screen, whichever screen is shown. */

@@ -30,6 +30,7 @@ export default {
   choosePhotos: "Choose photos",
   dropOrPaste: "You can also drop photos anywhere on this page, or paste one.",
   dropHere: "Drop the photos to find their pages",
+  dropNoPhotos: "Only photos are looked up here. Books are added on the Library screen.",
   dropBooks: "Drop the books to add them",
   insecure:
     "The live camera needs a secure connection. Your phone's own camera works without; for the live one, start the server with “whichpage serve --tls”.",
@@ -65,6 +66,7 @@ export default {
   busyWait: (seconds) => `The server is busy. Trying again in ${seconds} s…`,
   waitingForServer: "The computer cannot be reached. This photo is sent as soon as it can…",
   photoOf: (n, all) => `Photo ${n} of ${all}`,
+  photoFailed: (why) => `A photo could not be looked up: ${why}`,
   severalDone: (found, all) => `${found} of ${all} photos found. They are all in the history.`,
   severalRefused: (refused, all) => `${refused} of ${all} photos could not be looked up:`,
   severalOthers: (found, others) => `Of the others, ${found} of ${others} found. They are in the history.`,

@@ -31,6 +31,7 @@ export default {
   choosePhotos: "写真を選ぶ",
   dropOrPaste: "写真をこの画面にドロップするか、貼り付けてもかまいません。",
   dropHere: "ここに写真をドロップ",
+  dropNoPhotos: "ここでさがせるのは写真だけです。本は「本棚」の画面で追加できます。",
   dropBooks: "ここに本のファイルをドロップ",
   insecure:
     "画面内のカメラを使うには、暗号化された接続が必要です。電話のカメラで撮るなら、このまま使えます。画面内のカメラを使うときは「whichpage serve --tls」で起動してください。",
@@ -66,6 +67,7 @@ export default {
   busyWait: (seconds) => `混み合っています。${seconds} 秒後にもう一度試します…`,
   waitingForServer: "パソコンにつながりません。つながりしだい、この写真を送ります…",
   photoOf: (n, all) => `${all}枚中 ${n}枚目`,
+  photoFailed: (why) => `写真を調べられませんでした。${why}`,
   severalDone: (found, all) => `${all}枚のうち ${found}枚が見つかりました。履歴に残っています。`,
   severalRefused: (refused, all) => `${all}枚のうち ${refused}枚は調べられませんでした。`,
   severalOthers: (found, others) => `ほかの ${others}枚のうち ${found}枚が見つかりました。履歴に残っています。`,

@@ -160,7 +160,10 @@ class FindView {
       this.asking = null;
       this.rest();
       const left = [...refused.map((one) => one.photo), ...photos.slice(index)];
-      if (error.name !== "AbortError") this.fail(error, () => this.lookUp(left));
+      if (error.name === "AbortError") return;
+      // Nothing is told on a screen that the reader has left.
+      if (!this.element.isConnected) notice(t.photoFailed(explain(error)));
+      else this.fail(error, () => this.lookUp(left));
       return;
     }
     if (this.asking !== control) return;
@@ -172,7 +175,6 @@ class FindView {
   /** Says which of several photos were answered and which could not be, and why. */
   tellRefused(entries, refused) {
     const told = t.severalRefused(refused.length, refused.length + entries.length);
-    // Nothing is told on a screen that the reader has left.
     if (!this.element.isConnected) return void notice(told);
     this.rest();
     const why = ({ photo, error }) => h("li", {}, `${photo.name}: ${explain(error)}`);

@@ -69,6 +69,23 @@ def test_an_upload_becomes_a_book(client: httpx.Client, library: Library) -> Non
     assert uploads_of(library) == []
 
 
+def test_a_copy_is_kept_where_the_known_file_has_changed_since(
+    client: httpx.Client, library: Library, tmp_path: Path
+) -> None:
+    path = make_pdf(tmp_path / "own.pdf", 2)
+    data = path.read_bytes()
+    library.add(path)
+    (book,) = library.books()
+    assert upload(client, "a.pdf", data).json()["state"] == "done"
+    assert uploads_of(library) == []
+    make_pdf(path, 3, seed=5)
+    job = ended(client, upload(client, "a.pdf", data).json())
+    assert (job["state"], job["book"]) == ("done", book.id)
+    assert uploads_of(library) == ["a.pdf"]
+    served = client.get(f"books/{book.id}/file").content == data
+    assert served
+
+
 def test_names_do_not_replace_each_other(client: httpx.Client, library: Library) -> None:
     for seed in range(3):
         job = upload(client, "../../a.pdf", pdf_bytes(1, seed=seed)).json()

@@ -5,10 +5,11 @@ const HEALTH_PATIENCE = 5000; // milliseconds; a computer that fell asleep never
 
 /** What the server said no with: problem+json, as an error. */
 export class ApiError extends Error {
-  constructor(status, title, detail, retryAfter) {
-    super(detail || title);
+  constructor(status, said, statusText, retryAfter) {
+    super(said.detail || said.title || statusText);
     this.status = status;
-    this.detail = detail;
+    this.kind = said.type?.split(":").at(-1); // "file-changed", say: one status may stand for several problems
+    this.detail = said.detail;
     this.retryAfter = retryAfter;
   }
 }
@@ -31,7 +32,7 @@ async function request(path, options = {}) {
 async function problem(response) {
   const said = await response.json().catch(() => ({}));
   const wait = retryAfter(response.headers.get("Retry-After"));
-  return new ApiError(response.status, said.title ?? response.statusText, said.detail, wait);
+  return new ApiError(response.status, said, response.statusText, wait);
 }
 
 /** Seconds of a Retry-After header, which may be a number or a date. */
@@ -154,7 +155,7 @@ function sendBook(file, onSent) {
       if (sending.status === 202) resolve(said);
       else {
         const wait = retryAfter(sending.getResponseHeader("Retry-After"));
-        reject(new ApiError(sending.status, said.title ?? sending.statusText, said.detail, wait));
+        reject(new ApiError(sending.status, said, sending.statusText, wait));
       }
     };
     const body = new FormData();

@@ -165,11 +165,16 @@ export default {
     401: "This page needs its key. Open it with the QR code or the link that “whichpage serve” printed.",
     404: "This is not there any more.",
     408: "The photo or file took too long to arrive.",
-    409: "The book's file is gone, or has changed since it was added.",
+    409: "The library cannot do this as it is now.",
     413: "This file is too large.",
     415: "This is not a kind of file that can be read here.",
     422: "This file cannot be read.",
     503: "The server is too busy at the moment.",
     other: "Something went wrong on the server.",
+  },
+  // By the problem's `type`, where its status alone does not tell.
+  problems: {
+    "file-changed": "The book's file is gone, or has changed since it was added.",
+    "library-changed": "The library was changed meanwhile. Please try again.",
   },
 };

@@ -67,8 +67,8 @@ def test_leafing_with_buttons_keys_and_the_slider(desktop: Page) -> None:
     expect(desktop.get_by_role("button", name="Back to page 3")).to_be_hidden()
 
 
-def swipe(page: Page, *, forward: bool) -> tuple[float, float, float]:
-    """Swipes over most of the page; returns where: its left, its right, how far down."""
+def swipe(page: Page, *, forward: bool) -> tuple[float, float]:
+    """Swipes over most of the page; returns its left and how far down it was."""
     stage = page.locator(".stage")
     stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
@@ -79,12 +79,12 @@ def swipe(page: Page, *, forward: bool) -> tuple[float, float, float]:
     page.mouse.down()
     page.mouse.move(end, middle, steps=5)
     page.mouse.up()
-    return left, right, middle
+    return left, middle
 
 
 def test_leafing_with_a_swipe(phone: Page) -> None:
     found(phone, "01-flat.jpg")
-    left, right, middle = swipe(phone, forward=True)
+    left, middle = swipe(phone, forward=True)
     expect(phone.locator(".reader-label")).to_have_text("Page 4 of 41")
     phone.mouse.move(left, middle)
     phone.mouse.down()
@@ -103,9 +103,7 @@ def test_while_the_page_is_pinched_larger_a_drag_looks_around(phone: Page) -> No
     def height() -> float:
         """Where on the screen the upper part of the page is."""
         box = phone.locator(".stage").bounding_box()
-        scale, left, top = phone.evaluate(
-            "(({ scale, offsetLeft, offsetTop }) => [scale, offsetLeft, offsetTop])(visualViewport)"
-        )
+        scale, top = phone.evaluate("[visualViewport.scale, visualViewport.offsetTop]")
         assert box is not None
         return max(40.0, (box["y"] - float(top)) * float(scale) + 60)
 
@@ -175,6 +173,26 @@ def test_a_turn_that_is_under_way_stands_in_nobodys_way(browser: Browser, addres
         page.wait_for_timeout(600)
         expect(label).to_have_text("Page 40 of 41")
         assert shown_page(page) == "40"
+
+
+def test_leafing_is_told_to_a_screen_reader_and_keeps_the_focus(desktop: Page, address: str) -> None:
+    desktop.goto(f"/#/book/{book_id(address, 'testmath')}/page/39")
+    spoken = desktop.get_by_role("status").filter(has_text="Page")
+    forward = desktop.get_by_role("button", name="Next page")
+    backward = desktop.get_by_role("button", name="Previous page")
+    expect(desktop.locator(".page-text")).to_be_visible()
+    expect(spoken).to_have_count(0)  # the screen has said which page it begins with
+    forward.press("Enter")
+    expect(spoken).to_have_text("Page 40 of 41")
+    forward.press("Enter")
+    expect(spoken).to_have_text("Page 41 of 41")
+    # This button cannot be pressed any more, the one beside it can.
+    expect(backward).to_be_focused()
+    home = desktop.get_by_role("button", name="Back to page 39")
+    home.press("Enter")
+    expect(home).to_be_hidden()
+    expect(forward).to_be_focused()
+    expect(spoken).to_have_text("Page 39 of 41")
 
 
 def test_the_pdf_opens_at_the_page(desktop: Page) -> None:

@@ -5,6 +5,7 @@ import { reachable } from "./connection.js";
 import { h, icon, showBlob } from "./dom.js";
 import { enlarged } from "./enlarged.js";
 import { detailOf, explain, t } from "./i18n.js";
+import { speak } from "./notices.js";
 
 const SETTLED = 250; // milliseconds a page must stay before its text is fetched
 const TURN = 260; // milliseconds of the movement, as in reader.css
@@ -25,6 +26,7 @@ export class Reader {
   constructor(book, page, onPage = () => undefined) {
     this.book = book;
     this.home = page;
+    this.said = page; // the page that a screen reader has heard of last
     this.onPage = onPage;
     this.build();
     this.onKey = (event) => this.key(event);
@@ -114,14 +116,18 @@ export class Reader {
     this.label.replaceChildren(t.pageOf(page, book.pages));
     this.slider.value = page;
     this.slider.setAttribute("aria-valuetext", t.pageOf(page, book.pages));
+    const held = document.activeElement;
     this.backward.disabled = page <= 1;
     this.forward.disabled = page >= book.pages;
     this.homeward.hidden = page === this.home;
+    // A button that is pressed away loses the focus, and with it the reader's place on the page.
+    if (held === this.homeward ? this.homeward.hidden : held?.disabled && this.element.contains(held))
+      (this.forward.disabled ? this.backward : this.forward).focus({ preventScroll: true });
     if (this.open) {
       this.open.href = `${book.file}#page=${page}`;
       this.open.replaceChildren(icon("open"), h("span", {}, t.openPdf(page)));
     }
-    this.fetchText();
+    this.settled();
   }
 
   /** One page on the track; an empty place before the first and after the last. */
@@ -219,17 +225,24 @@ export class Reader {
     enlarged(h("img", { src: pageImage(this.book.id, this.page, 1920), alt: label }), label);
   }
 
-  /** The page's text, once the reader stays on it; nothing where the file has none. */
-  fetchText() {
+  /** Once the reader stays on a page, it is read out which one it is, and its text is fetched. */
+  settled() {
     this.fetching?.abort();
     this.fetching = new AbortController();
-    const { signal } = this.fetching;
-    const page = this.page;
-    clearTimeout(this.settled);
-    this.settled = setTimeout(async () => {
-      const text = await pageText(this.book.id, page, signal).catch(() => null);
-      if (!signal.aborted) this.showText(text);
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      // The slider says by itself where it is, and the screen which page it begins with.
+      if (this.said !== this.page && document.activeElement !== this.slider)
+        speak(t.pageOf(this.page, this.book.pages));
+      this.said = this.page;
+      this.fetchText(this.page, this.fetching.signal);
     }, SETTLED);
+  }
+
+  /** The page's text; nothing where the file has none. */
+  async fetchText(page, signal) {
+    const text = await pageText(this.book.id, page, signal).catch(() => null);
+    if (!signal.aborted) this.showText(text);
   }
 
   showText(text) {
@@ -256,7 +269,7 @@ export class Reader {
   destroy() {
     document.removeEventListener("keydown", this.onKey);
     window.visualViewport?.removeEventListener("resize", this.onZoom);
-    clearTimeout(this.settled);
+    clearTimeout(this.settling);
     clearTimeout(this.turning);
     this.fetching?.abort();
   }

@@ -12,7 +12,7 @@ import { historyScreen } from "./screens/history.js";
 import { libraryScreen } from "./screens/library.js";
 import { setSetting } from "./settings.js";
 
-// A screen is a function of what its address names; it answers {element, title, destroy?, drop?}.
+// A screen is a function of what its address names; it answers {element, title, arrived?, restore?, destroy?, drop?}.
 const WAYS = [
   [/^\/$/, "find", findScreen],
   [/^\/answer\/([\w-]+)$/, "history", answerScreen],
@@ -58,6 +58,7 @@ async function show({ focus = true } = {}) {
   drawFrame(way[1]);
   document.title = next.title ? `${next.title} · whichpage` : "whichpage";
   window.scrollTo(0, 0);
+  next.restore?.();
   if (focus) main.querySelector("h1")?.focus({ preventScroll: true });
 }
 

@@ -17,7 +17,7 @@ from books import TINY_MODEL, image_bytes, make_archive, make_pdf, pdf_bytes
 from running import ended, running, upload
 
 from whichpage.errors import LibraryError
-from whichpage.indexing import AddReport
+from whichpage.indexing import AddProgress, AddReport
 from whichpage.library import Library
 from whichpage.web import jobs
 from whichpage.web.uploads import Uploads, safe_name
@@ -198,6 +198,29 @@ def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
         assert uploads_of(library) == ["done.pdf", "waiting.pdf"]
 
 
+def test_an_upload_is_asked_for_by_the_same_id_after_a_new_start(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+
+    def endless(self: Library, path: Path, *, workers: int, progress: Any) -> AddReport:
+        entered.set()
+        while True:
+            progress(AddProgress(1, 2, 0.0, None, path))
+            time.sleep(0.01)
+
+    with monkeypatch.context() as held_up:
+        held_up.setattr(Library, "add", endless)
+        with running(library) as client:
+            job = upload(client, "a.pdf", pdf_bytes(2)).json()
+            assert entered.wait(60)
+    with running(library) as client:
+        assert ended(client, job)["state"] == "done"
+    # Of what is done the next server knows nothing.
+    with running(library) as client:
+        assert client.get(f"jobs/{job['id']}").status_code == 404
+
+
 def test_what_was_removed_does_not_come_back(library: Library) -> None:
     with running(library) as client:
         assert ended(client, upload(client, "a.pdf", pdf_bytes(1)).json())["state"] == "done"
@@ -271,8 +294,6 @@ def test_stopping_does_not_wait_for_a_long_book(library: Library, monkeypatch: p
     entered = threading.Event()
 
     def endless(self: Library, path: Path, *, workers: int, progress: Any) -> AddReport:
-        from whichpage.indexing import AddProgress
-
         entered.set()
         while True:
             progress(AddProgress(1, 2, 0.0, None, path))

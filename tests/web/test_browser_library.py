@@ -254,3 +254,34 @@ def test_the_list_is_found_as_it_was_left(browser: Browser, address: str) -> Non
         page.get_by_role("link", name="History").click()
         page.get_by_role("link", name="Library").click()
         expect(page.get_by_role("searchbox")).to_have_value("")
+
+
+def test_a_book_is_followed_past_a_new_start_of_the_server(phone: Page) -> None:
+    # A browser does not ask again for a stream that was answered with an error.
+    answers = [502, 404]
+
+    def refuse(route: Route) -> None:
+        if answers:
+            route.fulfill(status=answers.pop(0))
+        else:
+            route.fallback()
+
+    phone.route("**/events", refuse)
+    open_library(phone)
+    chosen = phone.locator(".screen-head input[type=file]")
+    chosen.set_input_files(pdf("followed.pdf", pdf_bytes(30, seed=31)))
+    row = phone.locator(".upload", has_text="followed.pdf")
+    expect(row).to_have_attribute("data-phase", "done")
+    # Of one that is not known any more it is not said that it was not added.
+    phone.route("**/events", lambda route: route.fulfill(status=404))
+    phone.route("**/api/v1/jobs/*", lambda route: route.fulfill(status=404, json={"status": 404}))
+    chosen.set_input_files(pdf("forgotten.pdf", pdf_bytes(1, seed=32)))
+    row = phone.locator(".upload", has_text="forgotten.pdf")
+    expect(row).to_have_attribute("data-phase", "lost")
+    expect(row).to_contain_text("the library shows whether the book arrived")
+    expect(row).not_to_contain_text("Not added")
+    for name in ("followed", "forgotten"):
+        phone.reload()
+        phone.locator(".book", has_text=name).get_by_role("button", name=f"Remove {name}").click()
+        phone.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(phone.locator(".book", has_text=name)).to_have_count(0)

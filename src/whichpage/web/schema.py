@@ -179,7 +179,10 @@ class JobOut(BaseModel):
 
 
 class JobsOut(BaseModel):
-    """The uploads since the server was started, the latest first; long finished ones are forgotten."""
+    """The uploads since the server was started, the latest first; long finished ones are forgotten.
+
+    Those that an earlier start left to be indexed are among them, by the ids that they had.
+    """
 
     jobs: list[JobOut]
 

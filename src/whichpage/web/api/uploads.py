@@ -22,6 +22,7 @@ from whichpage.web.jobs import Job
 from whichpage.web.problems import BadUpload, Overloaded, UnsupportedMedia
 from whichpage.web.schema import BASE, JobOut, JobsOut
 from whichpage.web.service import Serves, Service
+from whichpage.web.uploads import new_id
 
 router = APIRouter()
 
@@ -133,9 +134,10 @@ async def _receive(request: Request, service: Service) -> Job:
         same = await service.read(lambda: _kept(service.library.catalog, content.sha256))
         if same is not None:
             return service.jobs.done(name, same)
-        path = service.uploads.keep(part, name)
+        id = new_id()
+        path = service.uploads.keep(part, name, job=id)
         try:
-            return service.jobs.add(path, name)
+            return service.jobs.add(path, name, id=id)
         except BaseException:
             service.uploads.remove(path)
             raise

@@ -99,6 +99,9 @@ export const book = async (id) => (await request(`books/${id}`)).json();
 /** The uploads that the server knows of, the latest first. */
 export const jobs = async () => (await (await request("jobs")).json()).jobs;
 
+/** One of them. */
+export const job = async (id) => (await request(`jobs/${id}`)).json();
+
 export const removeBook = (id) => request(`books/${id}`, { method: "DELETE" });
 
 export const pageText = async (id, page, signal) =>

@@ -93,7 +93,7 @@ class LibraryView {
       this.scrolling = setTimeout(() => this.keep(), STILL);
     };
     window.addEventListener("scroll", this.onScroll);
-    this.unsubscribe = onUpload((upload) => upload?.phase === "done" && this.reload());
+    this.unsubscribe = onUpload((upload) => ["done", "lost"].includes(upload?.phase) && this.reload());
     this.take(list, before.cards);
   }
 

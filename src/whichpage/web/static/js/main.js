@@ -174,5 +174,5 @@ onConnection((reached) => {
 listenToTransfers();
 await show({ focus: false });
 
-// Where the page is served without TLS there are no service workers; it works without.
+// Without TLS, or with a certificate that the browser does not trust, there are no service workers; it works without.
 navigator.serviceWorker?.register("sw.js").catch(() => undefined);

@@ -276,6 +276,7 @@ def test_a_page_that_does_not_come_is_asked_for_again_or_says_why(browser: Brows
         expect(leaf).to_contain_text("This page cannot be shown.")
         expect(leaf).to_contain_text("This file cannot be read.")
         expect(leaf).to_contain_text("the book is damaged")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_the_text_of_the_page_can_be_read_and_copied(browser: Browser, address: str) -> None:

@@ -41,13 +41,16 @@ expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
-def serving(library: Path) -> Iterator[str]:
-    """Runs `whichpage serve` with the library and yields its address, "http://127.0.0.1:1234/"."""
+def serving(library: Path, *more: str) -> Iterator[str]:
+    """Runs `whichpage serve` with the library and yields its address, "http://127.0.0.1:1234/".
+
+    more: options of the command.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}/"
-    options = ["--host", "127.0.0.1", "--port", str(port)]
+    options = ["--host", "127.0.0.1", "--port", str(port), *more]
     command = [sys.executable, "-m", "whichpage", "--library", str(library), "serve", *options]
     log = library.parent / "serve.log"
     with log.open("w") as output:
@@ -128,6 +131,14 @@ def opened(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
         assert errors == []
     finally:
         context.close()
+
+
+def until(page: Page, condition: str) -> None:
+    """Waits for an expression in the page to be true; `wait_for_function` needs what the page forbids."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(f"Boolean({condition})"):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(50)
 
 
 def give(page: Page, *photos: str) -> None:

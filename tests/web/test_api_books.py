@@ -132,7 +132,7 @@ def test_the_file_is_served_in_parts(demo: httpx.Client) -> None:
 
 
 def test_a_changed_file_is_not_served(library: Library, tmp_path: Path) -> None:
-    path = make_pdf(tmp_path / "a.pdf", 2)
+    path = make_pdf(tmp_path / "a.pdf", 2, blank=[1])
     library.add(path)
     (book,) = library.books()
     with running(library) as client:
@@ -148,6 +148,9 @@ def test_a_changed_file_is_not_served(library: Library, tmp_path: Path) -> None:
         assert client.get("books").json()["books"][0]["error"] == "the file does not exist"
         # What was indexed can still be seen, small and grey.
         assert size(client.get(f"books/{book.id}/pages/2/image")) == (337, 478)
+        # Nothing is kept of a blank page.
+        blank = client.get(f"books/{book.id}/pages/1/image")
+        assert (blank.status_code, blank.json()["type"]) == (409, "urn:whichpage:problem:file-changed")
 
 
 def test_removing_leaves_the_users_files_alone(library: Library, tmp_path: Path) -> None:
@@ -155,6 +158,7 @@ def test_removing_leaves_the_users_files_alone(library: Library, tmp_path: Path)
     library.add(path)
     (book,) = library.books()
     with running(library) as client:
+        assert client.get("books").json()["books"][0]["uploaded"] is False
         gone = client.delete(f"books/{book.id}")
         assert (gone.status_code, gone.content) == (204, b"")
         assert path.exists()

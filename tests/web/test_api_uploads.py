@@ -17,7 +17,7 @@ from books import TINY_MODEL, image_bytes, make_archive, make_pdf, pdf_bytes
 from running import ended, running, upload
 
 from whichpage.errors import LibraryError
-from whichpage.indexing import AddReport
+from whichpage.indexing import AddProgress, AddReport
 from whichpage.library import Library
 from whichpage.web import jobs
 from whichpage.web.uploads import Uploads, safe_name
@@ -62,8 +62,28 @@ def test_an_upload_becomes_a_book(client: httpx.Client, library: Library) -> Non
     assert (again["state"], again["book"]) == ("done", book.id)
     assert uploads_of(library) == ["Ein Buch.pdf"]
 
+    (listed,) = client.get("books").json()["books"]
+    assert listed["uploaded"] is True
+    assert client.get(f"books/{book.id}").json() == listed
     assert client.delete(f"books/{book.id}").status_code == 204
     assert uploads_of(library) == []
+
+
+def test_a_copy_is_kept_where_the_known_file_has_changed_since(
+    client: httpx.Client, library: Library, tmp_path: Path
+) -> None:
+    path = make_pdf(tmp_path / "own.pdf", 2)
+    data = path.read_bytes()
+    library.add(path)
+    (book,) = library.books()
+    assert upload(client, "a.pdf", data).json()["state"] == "done"
+    assert uploads_of(library) == []
+    make_pdf(path, 3, seed=5)
+    job = ended(client, upload(client, "a.pdf", data).json())
+    assert (job["state"], job["book"]) == ("done", book.id)
+    assert uploads_of(library) == ["a.pdf"]
+    served = client.get(f"books/{book.id}/file").content == data
+    assert served
 
 
 def test_names_do_not_replace_each_other(client: httpx.Client, library: Library) -> None:
@@ -178,6 +198,29 @@ def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
         assert uploads_of(library) == ["done.pdf", "waiting.pdf"]
 
 
+def test_an_upload_is_asked_for_by_the_same_id_after_a_new_start(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+
+    def endless(self: Library, path: Path, *, workers: int, progress: Any) -> AddReport:
+        entered.set()
+        while True:
+            progress(AddProgress(1, 2, 0.0, None, path))
+            time.sleep(0.01)
+
+    with monkeypatch.context() as held_up:
+        held_up.setattr(Library, "add", endless)
+        with running(library) as client:
+            job = upload(client, "a.pdf", pdf_bytes(2)).json()
+            assert entered.wait(60)
+    with running(library) as client:
+        assert ended(client, job)["state"] == "done"
+    # Of what is done the next server knows nothing.
+    with running(library) as client:
+        assert client.get(f"jobs/{job['id']}").status_code == 404
+
+
 def test_what_was_removed_does_not_come_back(library: Library) -> None:
     with running(library) as client:
         assert ended(client, upload(client, "a.pdf", pdf_bytes(1)).json())["state"] == "done"
@@ -251,8 +294,6 @@ def test_stopping_does_not_wait_for_a_long_book(library: Library, monkeypatch: p
     entered = threading.Event()
 
     def endless(self: Library, path: Path, *, workers: int, progress: Any) -> AddReport:
-        from whichpage.indexing import AddProgress
-
         entered.set()
         while True:
             progress(AddProgress(1, 2, 0.0, None, path))

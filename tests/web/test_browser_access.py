@@ -135,6 +135,19 @@ def test_both_languages_say_the_same_things(phone: Page) -> None:
     assert len(shapes[0]) > 80
 
 
+def test_what_is_said_of_a_problem_goes_by_its_type(phone: Page) -> None:
+    problem: dict[str, Any] = {"title": "Conflict", "status": 409, "detail": "d"}
+    phone.route("**/api/v1/books", lambda route: route.fulfill(status=409, json=problem))
+    for kind, said in (
+        ("file-changed", "The book's file is gone, or has changed since it was added."),
+        ("library-outdated", "The library cannot do this as it is now."),
+    ):
+        problem["type"] = f"urn:whichpage:problem:{kind}"
+        phone.goto("/#/")
+        phone.goto("/#/library")
+        expect(phone.locator("h1")).to_have_text(said)
+
+
 def test_dark_follows_the_system_and_can_be_chosen(browser: Browser, address: str) -> None:
     light, dark = "rgb(243, 244, 240)", "rgb(16, 21, 19)"
     with opened(browser, address, color_scheme="dark") as page:

@@ -6,7 +6,7 @@ import json
 import re
 import urllib.request
 
-from in_browser import found, opened
+from in_browser import found, opened, until
 from playwright.sync_api import Browser, Page, Route, expect
 
 pytest_plugins = ["browser_fixtures"]
@@ -67,27 +67,132 @@ def test_leafing_with_buttons_keys_and_the_slider(desktop: Page) -> None:
     expect(desktop.get_by_role("button", name="Back to page 3")).to_be_hidden()
 
 
-def test_leafing_with_a_swipe(phone: Page) -> None:
-    found(phone, "01-flat.jpg")
-    stage = phone.locator(".stage")
+def swipe(page: Page, *, forward: bool) -> tuple[float, float]:
+    """Swipes over most of the page; returns its left and how far down it was."""
+    stage = page.locator(".stage")
     stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
     assert box is not None
-    right, left, middle = box["x"] + box["width"] * 0.8, box["x"] + box["width"] * 0.2, box["y"] + 150
-    phone.mouse.move(right, middle)
-    phone.mouse.down()
-    phone.mouse.move(left, middle, steps=5)
-    phone.mouse.up()
+    left, right, middle = box["x"] + box["width"] * 0.2, box["x"] + box["width"] * 0.8, box["y"] + 150
+    begin, end = (right, left) if forward else (left, right)
+    page.mouse.move(begin, middle)
+    page.mouse.down()
+    page.mouse.move(end, middle, steps=5)
+    page.mouse.up()
+    return left, middle
+
+
+def test_leafing_with_a_swipe(phone: Page) -> None:
+    found(phone, "01-flat.jpg")
+    left, middle = swipe(phone, forward=True)
     expect(phone.locator(".reader-label")).to_have_text("Page 4 of 41")
     phone.mouse.move(left, middle)
     phone.mouse.down()
     phone.mouse.move(left + 15, middle, steps=3)  # too short to be meant
     phone.mouse.up()
-    phone.mouse.move(left, middle)
-    phone.mouse.down()
-    phone.mouse.move(right, middle, steps=5)
-    phone.mouse.up()
+    swipe(phone, forward=False)
     expect(phone.locator(".reader-label")).to_have_text("Page 3 of 41")
+
+
+def test_while_the_page_is_pinched_larger_a_drag_looks_around(phone: Page) -> None:
+    found(phone, "01-flat.jpg")
+    phone.locator(".stage").scroll_into_view_if_needed()
+    chromium = phone.context.new_cdp_session(phone)
+    label = phone.locator(".reader-label")
+
+    def height() -> float:
+        """Where on the screen the upper part of the page is."""
+        box = phone.locator(".stage").bounding_box()
+        scale, top = phone.evaluate("[visualViewport.scale, visualViewport.offsetTop]")
+        assert box is not None
+        return max(40.0, (box["y"] - float(top)) * float(scale) + 60)
+
+    def touch() -> None:
+        y = height()
+        for kind, x in (("touchStart", 300), *(("touchMove", 300 - 10 * n) for n in range(1, 23))):
+            chromium.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        chromium.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def pull() -> None:
+        y = height()
+        phone.mouse.move(300, y)
+        phone.mouse.down()
+        phone.mouse.move(60, y, steps=5)
+        phone.mouse.up()
+
+    touch()
+    expect(label).to_have_text("Page 4 of 41")
+    pull()
+    expect(label).to_have_text("Page 5 of 41")
+    chromium.send("Emulation.setPageScaleFactor", {"pageScaleFactor": 2})
+    until(phone, "visualViewport.scale === 2")
+    expect(phone.locator(".stage")).to_have_css(
+        "touch-action", re.compile("pan-x pan-y pinch-zoom|manipulation")
+    )
+    before = phone.evaluate("visualViewport.offsetLeft")
+    touch()
+    until(phone, f"visualViewport.offsetLeft > {before} + 20")
+    # Not every browser leaves a drag to itself as Chromium does one of a finger.
+    pull()
+    phone.wait_for_timeout(500)
+    expect(label).to_have_text("Page 5 of 41")
+
+
+def test_a_turn_that_is_under_way_stands_in_nobodys_way(browser: Browser, address: str) -> None:
+    book = book_id(address, "testmath")
+    # Pressed within one task: before the movement of the turn has ended.
+    press = "(name) => document.querySelector(`[aria-label='${name}']`).click();"
+    with opened(browser, address, reduced_motion="no-preference") as page:
+        page.goto(f"/#/book/{book}/page/40")
+        label = page.locator(".reader-label")
+        expect(label).to_have_text("Page 40 of 41")
+        page.evaluate(f"() => {{ const press = {press} press('Next page'); press('Next page'); }}")
+        expect(label).to_have_text("Page 41 of 41")
+        swipe(page, forward=False)
+        expect(label).to_have_text("Page 40 of 41")
+        # What is chosen with the slider meanwhile wins.
+        page.evaluate(
+            f"""() => {{
+              const press = {press} press("Previous page");
+              const slider = document.querySelector(".slider");
+              slider.value = 7;
+              slider.dispatchEvent(new Event("change"));
+            }}"""
+        )
+        expect(label).to_have_text("Page 7 of 41")
+        page.wait_for_timeout(600)
+        expect(label).to_have_text("Page 7 of 41")
+        # So does the way back.
+        page.evaluate(
+            f"""() => {{
+              const press = {press} press("Next page");
+              document.querySelector(".small-button").click();
+            }}"""
+        )
+        expect(label).to_have_text("Page 40 of 41")
+        page.wait_for_timeout(600)
+        expect(label).to_have_text("Page 40 of 41")
+        assert shown_page(page) == "40"
+
+
+def test_leafing_is_told_to_a_screen_reader_and_keeps_the_focus(desktop: Page, address: str) -> None:
+    desktop.goto(f"/#/book/{book_id(address, 'testmath')}/page/39")
+    spoken = desktop.get_by_role("status").filter(has_text="Page")
+    forward = desktop.get_by_role("button", name="Next page")
+    backward = desktop.get_by_role("button", name="Previous page")
+    expect(desktop.locator(".page-text")).to_be_visible()
+    expect(spoken).to_have_count(0)  # the screen has said which page it begins with
+    forward.press("Enter")
+    expect(spoken).to_have_text("Page 40 of 41")
+    forward.press("Enter")
+    expect(spoken).to_have_text("Page 41 of 41")
+    # This button cannot be pressed any more, the one beside it can.
+    expect(backward).to_be_focused()
+    home = desktop.get_by_role("button", name="Back to page 39")
+    home.press("Enter")
+    expect(home).to_be_hidden()
+    expect(forward).to_be_focused()
+    expect(spoken).to_have_text("Page 39 of 41")
 
 
 def test_the_pdf_opens_at_the_page(desktop: Page) -> None:
@@ -171,6 +276,7 @@ def test_a_page_that_does_not_come_is_asked_for_again_or_says_why(browser: Brows
         expect(leaf).to_contain_text("This page cannot be shown.")
         expect(leaf).to_contain_text("This file cannot be read.")
         expect(leaf).to_contain_text("the book is damaged")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_the_text_of_the_page_can_be_read_and_copied(browser: Browser, address: str) -> None:

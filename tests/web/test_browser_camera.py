@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from in_browser import camera_film, launch, opened
+from in_browser import camera_film, launch, opened, until
 from playwright.sync_api import Page, Playwright, Route, expect
 
 pytest_plugins = ["browser_fixtures"]
@@ -169,6 +169,90 @@ def test_the_camera_comes_back_after_a_photo_that_was_being_looked_up(paper: Pag
     paper.get_by_role("button", name="Cancel").click()
     expect(paper.locator(".finder")).to_have_attribute("data-state", "live")
     assert paper.evaluate("document.querySelector('video').srcObject.active")
+
+
+def test_what_went_wrong_can_be_tried_again_while_the_camera_is_live(paper: Page) -> None:
+    paper.add_init_script("localStorage.setItem('whichpage.auto', 'off')")
+    refusal = {"title": "Unprocessable Content", "status": 422, "detail": "no photo"}
+    paper.route(re.compile("/find$"), lambda route: route.fulfill(status=422, json=refusal))
+    start(paper)
+    paper.get_by_role("button", name="Take the photo").click()
+    problem = paper.locator(".finder-problem")
+    expect(problem).to_contain_text("no photo")
+    expect(paper.locator(".finder")).to_have_attribute("data-state", "live")
+    with paper.expect_request(re.compile("/find$")):
+        problem.get_by_role("button", name="Try again").click()
+    expect(problem).to_contain_text("no photo")
+    # Looking by itself is a new beginning: what went wrong before is no longer said.
+    paper.unroute(re.compile("/find$"))
+    paper.route(re.compile("/find$"), lambda route: None)
+    paper.get_by_role("button", name=re.compile("^Auto")).click()
+    expect(problem).to_be_hidden()
+
+
+# Keeps the streams that the page is given.
+_STREAMS = """
+window.streams = [];
+const devices = navigator.mediaDevices;
+const open = devices.getUserMedia.bind(devices);
+devices.getUserMedia = async (wishes) => {
+  const stream = await open(wishes);
+  window.streams.push(stream);
+  return stream;
+};
+localStorage.setItem("whichpage.auto", "off");
+"""
+_LIVING = "streams.filter((one) => one.active).length"
+
+
+def test_two_taps_open_one_camera(paper: Page) -> None:
+    paper.add_init_script(_STREAMS)
+    paper.goto("/")
+    start = paper.get_by_role("button", name="Start the camera")
+    start.evaluate("button => { button.click(); button.click(); }")
+    expect(paper.locator(".finder")).to_have_attribute("data-state", "live")
+    paper.wait_for_timeout(500)
+    assert paper.evaluate("streams.length") == 1
+
+
+def test_a_camera_that_cannot_be_shown_is_let_go(paper: Page) -> None:
+    paper.add_init_script(
+        f"""{_STREAMS}
+        // Refused when it is told to be, as browsers do once what is played is off the page.
+        HTMLMediaElement.prototype.play = function () {{
+          return new Promise((resolve, reject) => {{
+            window.refuse = () => reject(new DOMException("no", "AbortError"));
+          }});
+        }};"""
+    )
+    paper.goto("/")
+    paper.get_by_role("button", name="Start the camera").click()
+    until(paper, "window.refuse")
+    assert paper.evaluate(_LIVING) == 1
+    paper.evaluate("refuse()")
+    expect(paper.locator(".finder-problem")).to_contain_text("could not be started")
+    assert paper.evaluate(_LIVING) == 0
+    # The same once the reader has gone elsewhere.
+    paper.evaluate("window.refuse = null")
+    paper.get_by_role("button", name="Start the camera").click()
+    until(paper, "window.refuse")
+    paper.get_by_role("link", name="History").click()
+    expect(paper.locator("h1")).to_have_text("History")
+    paper.evaluate("refuse()")
+    until(paper, f"{_LIVING} === 0")
+
+
+def test_a_camera_that_the_system_takes_away_is_not_live(paper: Page) -> None:
+    paper.add_init_script(_STREAMS)
+    start(paper)
+    paper.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('ended'))")
+    expect(paper.locator(".finder-problem")).to_contain_text("The camera was taken away")
+    expect(paper.get_by_role("button", name="Start the camera")).to_be_visible()
+    assert paper.evaluate("document.querySelector('video').srcObject") is None
+    # It can be had again.
+    paper.get_by_role("button", name="Start the camera").click()
+    expect(paper.locator(".finder")).to_have_attribute("data-state", "live")
+    expect(paper.locator(".finder-problem")).to_be_hidden()
 
 
 def test_a_camera_that_may_not_be_used_is_explained(phone: Page) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import re
+from pathlib import Path
 
-from in_browser import INSECURE, PHONE, PHOTOS, ROOT, found, give, opened
+from in_browser import INSECURE, PHONE, PHOTOS, ROOT, found, give, make_library, opened, serving
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -90,6 +91,28 @@ def test_a_pasted_photo_is_answered(desktop: Page) -> None:
     expect(desktop.locator("h1")).to_be_visible()
     transfer(desktop, "paste", "03-sideways.jpg")
     expect(desktop.locator("h1")).to_have_text("Page 9")
+
+
+def test_a_book_that_is_dropped_among_photos_is_sent_to_the_library(desktop: Page) -> None:
+    asked: list[str] = []
+    desktop.on("request", lambda one: asked.append(one.url) if one.method == "POST" else None)
+    desktop.goto("/")
+    expect(desktop.locator("h1")).to_be_visible()
+    desktop.evaluate(_TRANSFER, ["drop", "a.pdf", "application/pdf", base64.b64encode(b"%PDF-").decode()])
+    expect(desktop.locator(".notice")).to_contain_text("Books are added on the Library screen.")
+    expect(desktop.locator("h1")).to_have_text("Which page is it?")
+    assert asked == []
+
+
+def test_a_photo_that_fails_after_the_reader_has_left_is_told_there(phone: Page) -> None:
+    answers: list[Route] = []
+    phone.route(FIND, lambda route: answers.append(route))
+    with phone.expect_request(FIND):
+        give(phone, "01-flat.jpg")
+    phone.get_by_role("link", name="Library").click()
+    expect(phone.locator(".book")).to_have_count(5)
+    answers[0].fulfill(status=422, json={"title": "Unprocessable Content", "status": 422, "detail": "no"})
+    expect(phone.locator(".notice")).to_have_text("A photo could not be looked up: This file cannot be read.")
 
 
 def test_while_it_works_the_photo_is_shown_and_it_can_be_cancelled(phone: Page) -> None:
@@ -216,6 +239,32 @@ def test_a_photo_waits_for_a_server_that_is_gone(phone: Page) -> None:
     expect(phone.locator(".offline")).to_be_hidden()
 
 
+def test_a_photo_that_waits_for_a_server_that_is_gone_can_be_cancelled(phone: Page) -> None:
+    phone.goto("/")
+    phone.context.set_offline(True)
+    phone.locator(".welcome input[type=file]").last.set_input_files(PHOTOS / "01-flat.jpg")
+    expect(phone.locator(".finder-status")).to_contain_text("is sent as soon as it can")
+    phone.get_by_role("button", name="Cancel").click()
+    expect(phone.get_by_role("button", name="Start the camera")).to_be_visible()
+    expect(phone.locator(".offline")).to_be_visible()
+    expect(phone.locator(".finder-problem")).to_be_hidden()
+
+
+def test_a_server_that_falls_asleep_while_it_is_asked_is_asked_again(phone: Page) -> None:
+    asked: list[str] = []
+
+    def sleep_once(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) > 1:  # the first one is never answered
+            route.continue_()
+
+    phone.route("**/api/v1/health", sleep_once)
+    phone.route(FIND, lambda route: route.continue_() if asked else route.abort())
+    give(phone, "01-flat.jpg")
+    expect(phone.locator("h1")).to_have_text("Page 3")
+    assert len(asked) == 2
+
+
 def test_without_tls_the_phones_own_camera_is_offered_and_why_is_said(browser: Browser, address: str) -> None:
     insecure = address.replace("127.0.0.1", INSECURE)
     with opened(browser, insecure, **PHONE) as page:
@@ -236,3 +285,28 @@ def test_without_the_key_the_page_says_how_to_get_it(phone: Page) -> None:
     expect(phone.locator(".finder-problem")).to_contain_text("Open it with the QR code")
     phone.goto("/#/library")
     expect(phone.locator("h1")).to_contain_text("Open it with the QR code")
+
+
+def test_the_key_can_be_typed_or_its_link_be_pasted(browser: Browser, tmp_path: Path) -> None:
+    key = "0123456789abcdef"
+    with serving(make_library(tmp_path), "--key", key) as address:
+        with opened(browser, address) as page:
+            page.goto("/#/library")
+            field = page.get_by_role("textbox", name="Or type the key here, or paste the link")
+            field.fill("fedcba9876543210")
+            page.get_by_role("button", name="Open", exact=True).click()
+            expect(page.locator(".key-form")).to_contain_text("This is not the key.")
+            field.fill(f" {key} ")
+            field.press("Enter")
+            expect(page.locator(".book")).to_have_count(5)
+            page.reload()
+            expect(page.locator(".book")).to_have_count(5)
+        with opened(browser, address) as page:
+            page.goto("/")
+            field = page.locator(".finder-problem").get_by_role("textbox")
+            field.fill(f"http://192.168.1.5:8765/?key={key}")
+            page.locator(".finder-problem").get_by_role("button", name="Open", exact=True).click()
+            expect(page.locator(".finder-problem")).to_be_hidden()
+            give(page, "01-flat.jpg")
+            expect(page.locator("h1")).to_have_text("Page 3")
+            assert [one["value"] for one in page.context.cookies()] == [key]

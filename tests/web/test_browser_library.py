@@ -6,7 +6,7 @@ import json
 import re
 
 from books import pdf_bytes
-from in_browser import opened
+from in_browser import opened, until
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 pytest_plugins = ["browser_fixtures"]
@@ -78,6 +78,9 @@ def test_a_book_is_added_with_progress_found_at_once_and_removed_after_a_questio
     remove.click()
     dialog = phone.get_by_role("dialog")
     expect(dialog).to_contain_text("Remove “added”?")
+    # This file is the only copy there may be.
+    expect(dialog).to_contain_text("is deleted from the computer with it")
+    expect(dialog).not_to_contain_text("add it again")
     dialog.get_by_role("button", name="Cancel").click()
     expect(book).to_be_visible()
     remove.click()
@@ -86,6 +89,11 @@ def test_a_book_is_added_with_progress_found_at_once_and_removed_after_a_questio
     expect(phone.locator(".notice")).to_have_text("Removed: added")
     phone.reload()
     expect(phone.locator(".book")).to_have_count(5)
+    # The user's own files stay where they are.
+    phone.get_by_role("button", name="Remove testmath").click()
+    expect(dialog).to_contain_text("You can add it again at any time.")
+    expect(dialog).not_to_contain_text("deleted")
+    dialog.get_by_role("button", name="Cancel").click()
 
 
 def test_a_file_that_is_no_book_says_why_it_was_not_added(phone: Page) -> None:
@@ -184,3 +192,96 @@ def test_thousands_of_books_are_put_on_the_page_as_one_scrolls(browser: Browser,
         # What is amiss with a book is said.
         page.locator(".book-problems summary").click()
         expect(page.locator(".book-problems li")).to_have_text("Book 8Not finished; add it again")
+
+
+def test_the_list_is_found_as_it_was_left(browser: Browser, address: str) -> None:
+    listed = json.loads(many(400))["books"]
+
+    def answer(route: Route) -> None:
+        number = route.request.url.rpartition("/")[2]
+        if route.request.method == "DELETE":
+            listed[:] = [book for book in listed if book["id"] != int(number)]
+            route.fulfill(status=204)
+        else:
+            route.fulfill(json={"books": listed} if number == "books" else listed[int(number) - 1])
+
+    with opened(browser, address) as page:
+        page.route(re.compile("/api/v1/books(/[0-9]+)?$"), answer)
+        page.route("**/cover*", lambda route: route.fulfill(status=404))
+        page.route(re.compile("/pages/"), lambda route: route.fulfill(status=404))
+        open_library(page)
+        book = page.locator(".book", has=page.get_by_text("Book 250", exact=True))
+        while not book.count():
+            page.locator(".book").last.scroll_into_view_if_needed()
+            page.wait_for_timeout(50)
+        # In the middle, where nothing has to be scrolled for it to be clicked.
+        book.evaluate("book => book.scrollIntoView({ block: 'center' })")
+        page.wait_for_timeout(500)
+        shown = page.locator(".book").count()
+        assert page.evaluate("scrollY") > 5000
+
+        def top(title: str) -> str:
+            """How far down a book is, in the page's words."""
+            cards = "[...document.querySelectorAll('.book')]"
+            card = f"{cards}.find(one => one.querySelector('.book-title').textContent === '{title}')"
+            return f"({card}?.getBoundingClientRect().top ?? NaN)"
+
+        before, beside = page.evaluate(f"[{top('Book 250')}, {top('Book 248')}]")
+        for back in (page.go_back, page.locator(".back").click):
+            book.get_by_role("link").click()
+            expect(page.locator("h1")).to_have_text("Book 250")
+            page.get_by_role("button", name="Next page").click()
+            expect(page.locator(".reader-label")).to_have_text("Page 2 of 100")
+            back()
+            until(page, f"Math.abs({top('Book 250')} - {before}) < 2")
+            assert page.locator(".book").count() >= shown
+        # Nor does it jump when a book is removed.
+        book.get_by_role("button").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(book).to_have_count(0)
+        until(page, f"Math.abs({top('Book 248')} - {beside}) < 2")
+        page.wait_for_timeout(500)
+        assert abs(page.evaluate(top("Book 248")) - beside) < 2
+        assert page.locator(".book").count() >= shown
+        page.get_by_role("searchbox").fill("book 39")
+        expect(page.locator(".book")).to_have_count(14)
+        page.locator(".book").nth(3).get_by_role("link").click()
+        expect(page.locator(".reader-label")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("searchbox")).to_have_value("book 39")
+        expect(page.locator(".book")).to_have_count(14)
+        # Who comes anew finds all of them.
+        page.get_by_role("link", name="History").click()
+        page.get_by_role("link", name="Library").click()
+        expect(page.get_by_role("searchbox")).to_have_value("")
+
+
+def test_a_book_is_followed_past_a_new_start_of_the_server(phone: Page) -> None:
+    # A browser does not ask again for a stream that was answered with an error.
+    answers = [502, 404]
+
+    def refuse(route: Route) -> None:
+        if answers:
+            route.fulfill(status=answers.pop(0))
+        else:
+            route.fallback()
+
+    phone.route("**/events", refuse)
+    open_library(phone)
+    chosen = phone.locator(".screen-head input[type=file]")
+    chosen.set_input_files(pdf("followed.pdf", pdf_bytes(30, seed=31)))
+    row = phone.locator(".upload", has_text="followed.pdf")
+    expect(row).to_have_attribute("data-phase", "done")
+    # Of one that is not known any more it is not said that it was not added.
+    phone.route("**/events", lambda route: route.fulfill(status=404))
+    phone.route("**/api/v1/jobs/*", lambda route: route.fulfill(status=404, json={"status": 404}))
+    chosen.set_input_files(pdf("forgotten.pdf", pdf_bytes(1, seed=32)))
+    row = phone.locator(".upload", has_text="forgotten.pdf")
+    expect(row).to_have_attribute("data-phase", "lost")
+    expect(row).to_contain_text("the library shows whether the book arrived")
+    expect(row).not_to_contain_text("Not added")
+    for name in ("followed", "forgotten"):
+        phone.reload()
+        phone.locator(".book", has_text=name).get_by_role("button", name=f"Remove {name}").click()
+        phone.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(phone.locator(".book", has_text=name)).to_have_count(0)

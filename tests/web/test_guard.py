@@ -59,6 +59,22 @@ def test_the_link_of_the_qr_code_opens_for_good(locked: httpx.Client) -> None:
     assert "set-cookie" not in wrong.headers
 
 
+def test_the_cookie_is_renewed_whenever_the_page_is_opened(locked: httpx.Client) -> None:
+    page = str(locked.base_url.join("/"))
+    assert "set-cookie" not in locked.get(page).headers
+    came = locked.get(f"{page}?key={KEY}")
+    assert "Max-Age=34560000" in came.headers["set-cookie"].split("; ")  # 400 days
+    opened = locked.get(page)
+    assert opened.headers["set-cookie"] == came.headers["set-cookie"]
+    assert opened.headers["cache-control"] == "private, no-cache"
+    known = locked.get(page, headers={"If-None-Match": opened.headers["etag"]})
+    assert (known.status_code, known.headers["set-cookie"]) == (304, came.headers["set-cookie"])
+    for other in ("/js/main.js", "/api/v1/books"):
+        assert "set-cookie" not in locked.get(locked.base_url.join(other)).headers
+    wrong = {"Cookie": f"whichpage-{locked.base_url.port}=wrong"}
+    assert "set-cookie" not in httpx.get(page, headers=wrong).headers
+
+
 def test_a_link_leads_nowhere_else(locked: httpx.Client) -> None:
     came = locked.get(f"{str(locked.base_url).removesuffix('/api/v1/')}//evil.example/?key={KEY}")
     assert came.headers["location"] == "/evil.example/"

@@ -37,7 +37,9 @@ _PDF_POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _log = logging.getLogger(__name__)
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_COOKIE_SECONDS = 30 * 24 * 3600
+# As long as browsers keep one; each time the page is opened it begins anew.
+_COOKIE_SECONDS = 400 * 24 * 3600
+_PAGE = frozenset({"/", "/index.html"})
 # Whoever watches the server need not know the key; it learns nothing about the books.
 _OPEN = f"{BASE}/health"
 
@@ -58,14 +60,19 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-
         started = False
+        renewed: str | None = None
 
         async def send_guarded(message: Message) -> None:
             nonlocal started
             started = True
             if message["type"] == "http.response.start":
-                _protect(MutableHeaders(scope=message))
+                answer = MutableHeaders(scope=message)
+                if renewed is not None:
+                    answer["Set-Cookie"] = renewed
+                    # A cache that several share would hand the key to all of them.
+                    answer["Cache-Control"] = "private, no-cache"
+                _protect(answer)
             await send(message)
 
         try:
@@ -75,6 +82,7 @@ class Guard:
                 await redirect(scope, receive, send_guarded)
                 return
             self._check_key(scope, headers)
+            renewed = self._renewed(scope, headers)
         except WebError as error:
             await drain(receive)
             await problem_of(error)(scope, receive, send_guarded)
@@ -124,11 +132,20 @@ class Guard:
         path = "/" + scope["path"].lstrip("/")
         response = RedirectResponse(f"{path}?{rest}" if rest else path, 303, {"Cache-Control": "no-store"})
         if self._key is not None and self._knows(given[-1]):
-            response.headers["Set-Cookie"] = (
-                f"{self._cookie}={given[-1]}; Max-Age={_COOKIE_SECONDS}; Path=/; HttpOnly; SameSite=Lax"
-                + self._secure
-            )
+            response.headers["Set-Cookie"] = self._cookie_with(given[-1])
         return response
+
+    def _renewed(self, scope: Scope, headers: Headers) -> str | None:
+        """The cookie anew for who opens the page with it: as long as the page is used, it does not end."""
+        if self._key is None or scope["method"] != "GET" or scope["path"] not in _PAGE:
+            return None
+        given = self._from_cookie(headers)
+        return self._cookie_with(given) if given is not None and self._knows(given) else None
+
+    def _cookie_with(self, key: str) -> str:
+        return (
+            f"{self._cookie}={key}; Max-Age={_COOKIE_SECONDS}; Path=/; HttpOnly; SameSite=Lax{self._secure}"
+        )
 
     def _check_key(self, scope: Scope, headers: Headers) -> None:
         """The page itself is no secret; without the key, it asks for the QR code to be scanned."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from whichpage.errors import BookNotFound, WhichpageError
 from whichpage.indexing import AddProgress, AddReport
 from whichpage.library import Library
 from whichpage.web.problems import NotFound, Overloaded
-from whichpage.web.uploads import Uploads
+from whichpage.web.uploads import Uploads, new_id
 
 # Ended jobs that can still be asked for, and open ones that are taken on.
 _KEPT, _OPEN = 100, 50
@@ -66,15 +65,15 @@ class Jobs:
         self._stopping = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="whichpage-jobs")
 
-    def add(self, path: Path, name: str) -> Job:
-        """Takes on a file of the uploads.
+    def add(self, path: Path, name: str, *, id: str) -> Job:
+        """Takes on a file of the uploads as the job of this id.
 
         Raises:
             Overloaded: too many are waiting.
         """
         with self._lock:
             self._require_room()
-            return self._take(path, name)
+            return self._take(path, name, id)
 
     def require_room(self) -> None:
         """Makes sure that another upload would be taken on; before it is even received.
@@ -88,7 +87,7 @@ class Jobs:
     def done(self, name: str, book: Book) -> Job:
         """A job that has nothing left to do: the library has this content."""
         job = Job(
-            secrets.token_hex(8),
+            new_id(),
             name,
             book.path,
             state="done",
@@ -104,13 +103,13 @@ class Jobs:
     def resume(self) -> None:
         """Takes on what was uploaded, but not indexed, before another server stopped; however much it is."""
         known = self._library.catalog.known()
-        for path in self._uploads.take_over():
+        for path, id in self._uploads.take_over():
             if path in known:
                 self._uploads.settle(path)
                 continue
             _log.info("going on with %s", path.name)
             with self._lock:
-                self._take(path, path.name)
+                self._take(path, path.name, id)
 
     def get(self, id: str) -> Job:
         """The job of this id.
@@ -190,8 +189,8 @@ class Jobs:
         if sum(not job.ended for job in self._jobs.values()) >= _OPEN:
             raise Overloaded("too many books are waiting to be indexed", retry_after=_RETRY_SECONDS)
 
-    def _take(self, path: Path, name: str) -> Job:
-        job = Job(secrets.token_hex(8), name, path)
+    def _take(self, path: Path, name: str, id: str) -> Job:
+        job = Job(id, name, path)
         self._keep(job)
         self._thread.submit(self._run, job)
         return job

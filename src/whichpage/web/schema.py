@@ -90,6 +90,7 @@ class BookOut(BookRef):
             "cover": f"{BASE}/books/3/cover",
             "file": f"{BASE}/books/3/file",
             "added": "2026-01-31T12:00:00Z",
+            "uploaded": False,
         }
     )
 
@@ -99,6 +100,9 @@ class BookOut(BookRef):
     cover: str
     file: str | None = Field(description="The book's PDF; null where it is no PDF.")
     added: datetime
+    uploaded: bool = Field(
+        description="Whether a file of it was uploaded: removing the book deletes that file."
+    )
 
 
 class BooksOut(BaseModel):
@@ -175,7 +179,10 @@ class JobOut(BaseModel):
 
 
 class JobsOut(BaseModel):
-    """The uploads since the server was started, the latest first; long finished ones are forgotten."""
+    """The uploads since the server was started, the latest first; long finished ones are forgotten.
+
+    Those that an earlier start left to be indexed are among them, by the ids that they had.
+    """
 
     jobs: list[JobOut]
 

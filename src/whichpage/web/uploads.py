@@ -1,11 +1,13 @@
 """The folder of uploaded books: files come in under a safe name, whole or not at all.
 
-Beside an upload that is still to be indexed lies a mark with the name of the server that is to do it. Uploads
-without one have been dealt with: a book that was removed since does not come back.
+Beside an upload that is still to be indexed lies a mark with the name of the server that is to do it, and the
+id of its job, by which its sender asks for it. Uploads without one have been dealt with: a book that was
+removed since does not come back.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import unicodedata
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from whichpage.files import SUFFIXES
 
 # Both are hidden files; the name of a part begins with that of the server that receives it.
 _PART, _MARK = ".part", ".adding"
+_ID = re.compile("[0-9a-f]{16}")
 _UNSAFE = frozenset('<>:"/\\|?*%')
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
@@ -58,10 +61,10 @@ class Uploads:
         finally:
             part.unlink(missing_ok=True)
 
-    def keep(self, part: Path, name: str) -> Path:
+    def keep(self, part: Path, name: str, *, job: str) -> Path:
         """Gives a received file its name, or one like it where that is taken; returns its new path.
 
-        It is marked as one that this server is to index.
+        It is marked as one that this server is to index, by the job of this id.
         """
         safe = Path(safe_name(name))
         number = 1
@@ -73,7 +76,7 @@ class Uploads:
             except FileExistsError:
                 number += 1
             else:
-                self._mark(path)
+                self._mark(path, job)
                 return part.replace(path)
 
     def settle(self, path: Path) -> None:
@@ -91,10 +94,10 @@ class Uploads:
                 path.unlink(missing_ok=True)
                 self.settle(path)
 
-    def take_over(self) -> list[Path]:
+    def take_over(self) -> list[tuple[Path, str]]:
         """The uploads that servers left which no longer run, sorted by name; they are this one's from now on.
 
-        What those received only in part is removed.
+        Each with the id of its job. What those servers received only in part is removed.
         """
         found = []
         with self._database.transaction():  # one server at a time: each upload is taken by one
@@ -102,12 +105,14 @@ class Uploads:
                 if not self._presence.lives(part.name[1:].rpartition("-")[0]):
                     part.unlink(missing_ok=True)
             for mark in sorted(self.folder.glob(f".*{_MARK}")):
-                if self._presence.lives(mark.read_text(errors="replace")):
+                server, _, job = mark.read_text(errors="replace").partition(" ")
+                if self._presence.lives(server):
                     continue
                 path = self.folder / mark.name[1:].removesuffix(_MARK)
                 if path.is_file():
-                    self._mark(path)
-                    found.append(path)
+                    job = job if _ID.fullmatch(job) else new_id()
+                    self._mark(path, job)
+                    found.append((path, job))
                 else:
                     mark.unlink(missing_ok=True)
         return found
@@ -117,8 +122,13 @@ class Uploads:
         assert self._begun, "to be begun first"
         return self._begun
 
-    def _mark(self, path: Path) -> None:
-        _mark_of(path).write_text(self._presence.name)
+    def _mark(self, path: Path, job: str) -> None:
+        _mark_of(path).write_text(f"{self._presence.name} {job}")
+
+
+def new_id() -> str:
+    """An id of a job that nobody guesses."""
+    return secrets.token_hex(8)
 
 
 def _mark_of(path: Path) -> Path:

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from whichpage.catalog import Book, Catalog, PageState
+from whichpage.catalog import Book, PageState
 from whichpage.errors import SourceError
 from whichpage.files import Stamp, stamp
 from whichpage.web import links
 from whichpage.web.api import problems
 from whichpage.web.schema import BookOut, BooksOut, PageOut, PagesOut
 from whichpage.web.service import Serves, Service
+from whichpage.web.uploads import Uploads
 
 router = APIRouter()
 
@@ -30,7 +31,7 @@ async def books(
     ] = None,
 ) -> BooksOut:
     """The books of the library, sorted by path."""
-    return BooksOut(books=await service.read(lambda: _books(service.library.catalog, count)))
+    return BooksOut(books=await service.read(lambda: _books(service, count)))
 
 
 @router.get("/books/{id}", summary="One book", responses=problems(404, 409, 422, 503))
@@ -40,7 +41,7 @@ async def book(id: BookId, service: Serves) -> BookOut:
     def look() -> BookOut:
         catalog = service.library.catalog
         found = catalog.book(id)
-        return _book(found, next(iter(catalog.files(id).values()), None))
+        return _book(found, next(iter(catalog.files(id).values()), None), service.uploads)
 
     return await service.read(look)
 
@@ -74,13 +75,14 @@ async def pages(
     return await service.read(look)
 
 
-def _books(catalog: Catalog, count: int | None) -> list[BookOut]:
+def _books(service: Service, count: int | None) -> list[BookOut]:
+    catalog = service.library.catalog
     known = catalog.known()
     # Cut here: what follows looks at each book's file.
-    return [_book(book, known.get(book.path)) for book in catalog.books()[:count]]
+    return [_book(book, known.get(book.path), service.uploads) for book in catalog.books()[:count]]
 
 
-def _book(book: Book, indexed: Stamp | None) -> BookOut:
+def _book(book: Book, indexed: Stamp | None, uploads: Uploads) -> BookOut:
     short = links.book_ref(book)
     return BookOut(
         id=short.id,
@@ -92,6 +94,7 @@ def _book(book: Book, indexed: Stamp | None) -> BookOut:
         cover=links.cover(book),
         file=links.file(book),
         added=book.added,
+        uploaded=any(uploads.owns(path) for path in (book.path, *book.copies)),
     )
 
 

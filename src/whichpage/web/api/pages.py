@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from whichpage.catalog import Catalog
 from whichpage.checking import unchanged_place
-from whichpage.errors import PageNotFound
+from whichpage.errors import LibraryChanged, PageNotFound
 from whichpage.web import links
 from whichpage.web.api import problems
 from whichpage.web.api.books import BookId, PageNumber
@@ -110,9 +110,19 @@ async def _image(request: Request, service: Service, id: int, number: int, *, wi
     try:
         path = await service.read(lambda: _unchanged(catalog, id, number))
     except FileChanged:
-        small = await service.read(lambda: catalog.encoded_thumbnails([page])[0])
+        small = await service.read(lambda: _thumbnail(catalog, page))
+        if small is None:
+            raise
         return _Jpeg(small, headers={"Cache-Control": "no-store"})
     return _Jpeg(await service.renderer.show(path, number, width=width), headers=headers)
+
+
+def _thumbnail(catalog: Catalog, page: int) -> bytes | None:
+    """The page as it was indexed, as JPEG; None where it was blank, of which nothing is kept."""
+    try:
+        return catalog.encoded_thumbnails([page])[0]
+    except LibraryChanged:
+        return None
 
 
 def _unchanged(catalog: Catalog, id: int, number: int) -> Path:

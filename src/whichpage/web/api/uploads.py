@@ -12,6 +12,8 @@ from fastapi import Path as PathParameter
 from starlette.responses import StreamingResponse
 
 from whichpage.adding import Content
+from whichpage.catalog import Book, Catalog
+from whichpage.checking import unchanged_place
 from whichpage.errors import SourceError
 from whichpage.files import kind_of
 from whichpage.web.api import problems
@@ -20,6 +22,7 @@ from whichpage.web.jobs import Job
 from whichpage.web.problems import BadUpload, Overloaded, UnsupportedMedia
 from whichpage.web.schema import BASE, JobOut, JobsOut
 from whichpage.web.service import Serves, Service
+from whichpage.web.uploads import new_id
 
 router = APIRouter()
 
@@ -116,9 +119,9 @@ async def _receive(request: Request, service: Service) -> Job:
 
         name = await read_part(request, "file", write, limits=limits)
         await asyncio.to_thread(file.close)
-        if not part.stat().st_size:
+        if not (await asyncio.to_thread(part.stat)).st_size:
             raise BadUpload("the file is empty")
-        kind = kind_of(part)
+        kind = await asyncio.to_thread(kind_of, part)
         if kind not in _SUFFIXES:
             raise UnsupportedMedia(f"{_quoted(name)} is no PDF, CBZ or ZIP")
         try:
@@ -128,15 +131,22 @@ async def _receive(request: Request, service: Service) -> Job:
             raise SourceError(Path(name), error.reason) from None
         if not name.lower().endswith(_SUFFIXES[kind]):
             name += _SUFFIXES[kind][0]
-        same = await service.read(lambda: service.library.catalog.book_with(content.sha256))
-        if same is not None and same.path.exists():
+        same = await service.read(lambda: _kept(service.library.catalog, content.sha256))
+        if same is not None:
             return service.jobs.done(name, same)
-        path = service.uploads.keep(part, name)
+        id = new_id()
+        path = service.uploads.keep(part, name, job=id)
         try:
-            return service.jobs.add(path, name)
+            return service.jobs.add(path, name, id=id)
         except BaseException:
             service.uploads.remove(path)
             raise
+
+
+def _kept(catalog: Catalog, sha256: str) -> Book | None:
+    """The book of this content, if a file still holds it; None where this upload would be the only one."""
+    book = catalog.book_with(sha256)
+    return book if book is not None and unchanged_place(catalog, book.id) else None
 
 
 async def _try_pages(service: Service, content: Content) -> None:

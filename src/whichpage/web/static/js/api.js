@@ -1,13 +1,15 @@
 // The HTTP API, as far as the page uses it. Nothing else talks to the server.
 const API = "/api/v1";
 const MOST_WAITS = 30;
+const HEALTH_PATIENCE = 5000; // milliseconds; a computer that fell asleep never answers
 
 /** What the server said no with: problem+json, as an error. */
 export class ApiError extends Error {
-  constructor(status, title, detail, retryAfter) {
-    super(detail || title);
+  constructor(status, said, statusText, retryAfter) {
+    super(said.detail || said.title || statusText);
     this.status = status;
-    this.detail = detail;
+    this.kind = said.type?.split(":").at(-1); // "file-changed", say: one status may stand for several problems
+    this.detail = said.detail;
     this.retryAfter = retryAfter;
   }
 }
@@ -30,7 +32,7 @@ async function request(path, options = {}) {
 async function problem(response) {
   const said = await response.json().catch(() => ({}));
   const wait = retryAfter(response.headers.get("Retry-After"));
-  return new ApiError(response.status, said.title ?? response.statusText, said.detail, wait);
+  return new ApiError(response.status, said, response.statusText, wait);
 }
 
 /** Seconds of a Retry-After header, which may be a number or a date. */
@@ -70,6 +72,23 @@ export async function find(photo, { name, signal, onWait }) {
   }
 }
 
+/**
+ * Gives the server its key, or the link that carries it; the browser keeps the key from then on.
+ * @param {string} text
+ * @returns {Promise<boolean>} whether the server knows the key
+ */
+export async function letIn(text) {
+  const key = /[?&]key=([^&#\s]+)/.exec(text)?.[1] ?? text.trim();
+  await request(`/?key=${encodeURIComponent(key)}`, { cache: "no-store" });
+  return anyBook().then(
+    () => true,
+    (error) => {
+      if (error.status === 401) return false;
+      throw error;
+    },
+  );
+}
+
 export const books = async () => (await (await request("books")).json()).books;
 
 /** Whether the library has any book. */
@@ -79,6 +98,9 @@ export const book = async (id) => (await request(`books/${id}`)).json();
 
 /** The uploads that the server knows of, the latest first. */
 export const jobs = async () => (await (await request("jobs")).json()).jobs;
+
+/** One of them. */
+export const job = async (id) => (await request(`jobs/${id}`)).json();
 
 export const removeBook = (id) => request(`books/${id}`, { method: "DELETE" });
 
@@ -99,7 +121,7 @@ export function pageImage(id, page, cssWidth) {
 export const picture = async (src) => (await request(src)).blob();
 
 export const healthy = () =>
-  request("health", { cache: "no-store" }).then(
+  request("health", { cache: "no-store", signal: AbortSignal.timeout(HEALTH_PATIENCE) }).then(
     () => true,
     (error) => !(error instanceof Unreachable), // even a refusal is an answer
   );
@@ -136,7 +158,7 @@ function sendBook(file, onSent) {
       if (sending.status === 202) resolve(said);
       else {
         const wait = retryAfter(sending.getResponseHeader("Retry-After"));
-        reject(new ApiError(sending.status, said.title ?? sending.statusText, said.detail, wait));
+        reject(new ApiError(sending.status, said, sending.statusText, wait));
       }
     };
     const body = new FormData();

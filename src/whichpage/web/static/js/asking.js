@@ -30,8 +30,7 @@ async function patiently(blob, { name, signal, onPhase }) {
       if (!(error instanceof Unreachable)) throw error;
       clearTimeout(slow);
       onPhase(t.waitingForServer);
-      await reachable();
-      signal.throwIfAborted();
+      await reachable(signal);
     } finally {
       clearTimeout(slow);
     }

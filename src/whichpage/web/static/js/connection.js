@@ -11,8 +11,8 @@ export function onConnection(listener) {
   listeners.add(listener);
 }
 
-/** Resolves when the server can be reached; the page says meanwhile that it cannot. */
-export function reachable() {
+/** Resolves when the server can be reached, rejects once `signal` says so; the page says meanwhile that it cannot. */
+export function reachable(signal) {
   away ??= (async () => {
     for (const listener of listeners) listener(false);
     do await new Promise((resolve) => setTimeout(resolve, EVERY));
@@ -20,5 +20,12 @@ export function reachable() {
     away = null;
     for (const listener of listeners) listener(true);
   })();
-  return away;
+  return signal ? Promise.race([away, aborted(signal)]) : away;
 }
+
+const aborted = (signal) =>
+  new Promise((_, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });

@@ -21,7 +21,7 @@ export function setLanguage(tag) {
 export function explain(error) {
   if (error instanceof Unreachable) return t.offline;
   if (error.status === undefined) return error.message;
-  return t.errors[error.status] ?? t.errors.other;
+  return t.problems[error.kind] ?? t.errors[error.status] ?? t.errors.other;
 }
 
 /** The server's own sentence beside it, in English; nothing where the page has said it all. */

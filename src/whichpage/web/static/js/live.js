@@ -23,16 +23,25 @@ export async function cameraGranted() {
   }
 }
 
-/** Opens the camera at the back, as sharp as it gets, and shows it in the video. */
+/** Opens the camera at the back, as sharp as it gets, and shows it in the video; else it is let go again. */
 export async function openCamera(video) {
   const stream = await navigator.mediaDevices.getUserMedia({
     audio: false,
     video: { facingMode: { ideal: "environment" }, width: { ideal: 1920 }, height: { ideal: 1440 } },
   });
-  video.srcObject = stream;
-  await video.play();
+  try {
+    video.srcObject = stream;
+    await video.play();
+  } catch (error) {
+    endStream(stream);
+    video.srcObject = null;
+    throw error;
+  }
   return stream;
 }
+
+/** Lets a camera go. */
+export const endStream = (stream) => stream.getTracks().forEach((track) => track.stop());
 
 /** Turns the lamp beside the camera on or off, where there is one. */
 export const torchOf = (stream) => {

@@ -12,7 +12,7 @@ import { historyScreen } from "./screens/history.js";
 import { libraryScreen } from "./screens/library.js";
 import { setSetting } from "./settings.js";
 
-// A screen is a function of what its address names; it answers {element, title, destroy?, drop?}.
+// A screen is a function of what its address names; it answers {element, title, arrived?, restore?, destroy?, drop?}.
 const WAYS = [
   [/^\/$/, "find", findScreen],
   [/^\/answer\/([\w-]+)$/, "history", answerScreen],
@@ -58,6 +58,7 @@ async function show({ focus = true } = {}) {
   drawFrame(way[1]);
   document.title = next.title ? `${next.title} · whichpage` : "whichpage";
   window.scrollTo(0, 0);
+  next.restore?.();
   if (focus) main.querySelector("h1")?.focus({ preventScroll: true });
 }
 
@@ -137,7 +138,7 @@ function listenToTransfers() {
     inside = 0;
     dropHint.hidden = true;
     if (screen?.drop) screen.drop([...event.dataTransfer.files]);
-    else lookUp(imagesOf(event.dataTransfer));
+    else dropPhotos(event.dataTransfer);
   });
   document.addEventListener("paste", (event) => {
     const photos = imagesOf(event.clipboardData);
@@ -145,6 +146,12 @@ function listenToTransfers() {
     event.preventDefault();
     lookUp(photos);
   });
+}
+
+function dropPhotos(transfer) {
+  const photos = imagesOf(transfer);
+  if (photos.length < transfer.files.length) notice(t.dropNoPhotos);
+  lookUp(photos);
 }
 
 /** Looks photos up on the finding screen, whichever screen is shown. */
@@ -167,5 +174,5 @@ onConnection((reached) => {
 listenToTransfers();
 await show({ focus: false });
 
-// Where the page is served without TLS there are no service workers; it works without.
+// Without TLS, or with a certificate that the browser does not trust, there are no service workers; it works without.
 navigator.serviceWorker?.register("sw.js").catch(() => undefined);

@@ -5,10 +5,14 @@ import { reachable } from "./connection.js";
 import { h, icon, showBlob } from "./dom.js";
 import { enlarged } from "./enlarged.js";
 import { detailOf, explain, t } from "./i18n.js";
+import { speak } from "./notices.js";
 
 const SETTLED = 250; // milliseconds a page must stay before its text is fetched
 const TURN = 260; // milliseconds of the movement, as in reader.css
 const FAR = 0.18; // of the width: a swipe this long turns the page
+const ZOOMED = 1.05; // pinched so far, a drag is to look around and not to turn the page
+
+const zoomed = () => (window.visualViewport?.scale ?? 1) > ZOOMED;
 
 /** The address that opens the page at a page of a book. */
 export const pageLink = (book, page) => `${location.origin}${location.pathname}#/book/${book}/page/${page}`;
@@ -22,10 +26,14 @@ export class Reader {
   constructor(book, page, onPage = () => undefined) {
     this.book = book;
     this.home = page;
+    this.said = page; // the page that a screen reader has heard of last
     this.onPage = onPage;
     this.build();
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
+    this.onZoom = () => this.stage.classList.toggle("zoomed", zoomed());
+    window.visualViewport?.addEventListener("resize", this.onZoom);
+    this.onZoom();
     this.show(page);
   }
 
@@ -85,9 +93,11 @@ export class Reader {
     );
   }
 
-  /** Shows a page; the pages beside it are fetched along. */
+  /** Shows a page, whatever turn is under way; the pages beside it are fetched along. */
   show(page) {
-    if (page === this.page) return;
+    clearTimeout(this.turning);
+    this.moving = null;
+    if (page === this.page) return void this.settle(0);
     this.page = Math.min(Math.max(page, 1), this.book.pages);
     this.track.classList.remove("moving");
     this.track.style.transform = "";
@@ -106,14 +116,18 @@ export class Reader {
     this.label.replaceChildren(t.pageOf(page, book.pages));
     this.slider.value = page;
     this.slider.setAttribute("aria-valuetext", t.pageOf(page, book.pages));
+    const held = document.activeElement;
     this.backward.disabled = page <= 1;
     this.forward.disabled = page >= book.pages;
     this.homeward.hidden = page === this.home;
+    // A button that is pressed away loses the focus, and with it the reader's place on the page.
+    if (held === this.homeward ? this.homeward.hidden : held?.disabled && this.element.contains(held))
+      (this.forward.disabled ? this.backward : this.forward).focus({ preventScroll: true });
     if (this.open) {
       this.open.href = `${book.file}#page=${page}`;
       this.open.replaceChildren(icon("open"), h("span", {}, t.openPdf(page)));
     }
-    this.fetchText();
+    this.settled();
   }
 
   /** One page on the track; an empty place before the first and after the last. */
@@ -156,21 +170,13 @@ export class Reader {
 
   /** Turns to the next (1) or previous (-1) page, with the movement of a page being pushed aside. */
   turn(step) {
+    if (this.moving) this.show(this.moving); // a turn that was under way is done at once
     const target = this.page + step;
     if (target < 1 || target > this.book.pages) return this.settle(0);
-    clearTimeout(this.turning);
-    if (this.moving) this.show(this.moving); // a turn that was under way is done at once
-    if (this.page === target - step) {
-      this.moving = target;
-      this.settle(-step);
-      this.turning = setTimeout(
-        () => {
-          this.moving = null;
-          this.show(target);
-        },
-        window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : TURN,
-      );
-    } else this.turn(step);
+    this.moving = target;
+    this.settle(-step);
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.turning = setTimeout(() => this.show(target), still ? 0 : TURN);
   }
 
   settle(places) {
@@ -197,7 +203,7 @@ export class Reader {
       else this.settle(0);
     };
     this.stage.addEventListener("pointerdown", (event) => {
-      if (!event.isPrimary || event.button !== 0 || this.moving) return;
+      if (!event.isPrimary || event.button !== 0 || this.moving || zoomed()) return;
       from = event.clientX;
       this.track.classList.remove("moving");
     });
@@ -219,17 +225,24 @@ export class Reader {
     enlarged(h("img", { src: pageImage(this.book.id, this.page, 1920), alt: label }), label);
   }
 
-  /** The page's text, once the reader stays on it; nothing where the file has none. */
-  fetchText() {
+  /** Once the reader stays on a page, it is read out which one it is, and its text is fetched. */
+  settled() {
     this.fetching?.abort();
     this.fetching = new AbortController();
-    const { signal } = this.fetching;
-    const page = this.page;
-    clearTimeout(this.settled);
-    this.settled = setTimeout(async () => {
-      const text = await pageText(this.book.id, page, signal).catch(() => null);
-      if (!signal.aborted) this.showText(text);
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      // The slider says by itself where it is, and the screen which page it begins with.
+      if (this.said !== this.page && document.activeElement !== this.slider)
+        speak(t.pageOf(this.page, this.book.pages));
+      this.said = this.page;
+      this.fetchText(this.page, this.fetching.signal);
     }, SETTLED);
+  }
+
+  /** The page's text; nothing where the file has none. */
+  async fetchText(page, signal) {
+    const text = await pageText(this.book.id, page, signal).catch(() => null);
+    if (!signal.aborted) this.showText(text);
   }
 
   showText(text) {
@@ -255,7 +268,8 @@ export class Reader {
 
   destroy() {
     document.removeEventListener("keydown", this.onKey);
-    clearTimeout(this.settled);
+    window.visualViewport?.removeEventListener("resize", this.onZoom);
+    clearTimeout(this.settling);
     clearTimeout(this.turning);
     this.fetching?.abort();
   }

@@ -1,12 +1,15 @@
 // Books on their way into the library. They go on while other screens are shown.
-import { addBook, followJob, jobs, Unreachable } from "./api.js";
+import { addBook, followJob, job as askFor, jobs, pause, Unreachable } from "./api.js";
+import { reachable } from "./connection.js";
 import { detailOf, explain, t } from "./i18n.js";
 
 /**
  * An upload: {name, job, phase, fraction, done, total, left, error, detail}; phase is "sending", "queued",
- * "indexing", "done" or "failed", and the queue holds those that wait for the line as "queued" too.
+ * "indexing", "done", "failed" or, where it is not known what became of it, "lost", and the queue holds those that wait
+ * for the line as "queued" too.
  */
 const uploads = [];
+const AGAIN = 1; // seconds before a job whose stream was refused is asked for
 const listeners = new Set();
 let line = Promise.resolve(); // one file is sent at a time; the others wait
 // The server indexes one after the other, and so they are followed: an open stream each would take all of the few
@@ -69,8 +72,35 @@ const stateOf = (job) => ({
 function follow(upload, job) {
   if (job.state === "done" || job.state === "failed") return;
   following = following
-    .then(() => followJob(job.events, (now) => change(upload, stateOf(now))))
-    .catch((error) => failed(upload, error));
+    .then(() => toTheEnd(upload, job))
+    .catch((error) => (error.status === 404 ? change(upload, { phase: "lost" }) : failed(upload, error)));
+}
+
+/** Follows a job, also past the end of a stream that ends without it, as when the server was started anew. */
+async function toTheEnd(upload, job) {
+  const heard = (now) => change(upload, stateOf(now));
+  while (job.state !== "done" && job.state !== "failed") {
+    try {
+      job = await followJob(job.events, heard);
+    } catch (error) {
+      if (!(error instanceof Unreachable)) throw error;
+      await pause(AGAIN);
+      job = await stateOnceReached(job.id);
+      heard(job);
+    }
+  }
+}
+
+async function stateOnceReached(id) {
+  for (;;) {
+    try {
+      return await askFor(id);
+    } catch (error) {
+      if (error instanceof Unreachable) await reachable();
+      else if (error.status === 503) await pause(error.retryAfter);
+      else throw error;
+    }
+  }
 }
 
 function failed(upload, error) {

@@ -30,6 +30,7 @@ export default {
   choosePhotos: "Choose photos",
   dropOrPaste: "You can also drop photos anywhere on this page, or paste one.",
   dropHere: "Drop the photos to find their pages",
+  dropNoPhotos: "Only photos are looked up here. Books are added on the Library screen.",
   dropBooks: "Drop the books to add them",
   insecure:
     "The live camera needs a secure connection. Your phone's own camera works without; for the live one, start the server with “whichpage serve --tls”.",
@@ -37,6 +38,7 @@ export default {
   cameraDenied:
     "This page may not use the camera. Allow it in the browser's site settings, or choose a photo.",
   cameraBusy: "The camera could not be started; another program may be using it.",
+  cameraLost: "The camera was taken away by the system or by another program.",
   emptyLibrary: "There are no books in the library yet, so nothing can be found.",
   addBooks: "Add books",
   shutter: "Take the photo",
@@ -64,6 +66,7 @@ export default {
   busyWait: (seconds) => `The server is busy. Trying again in ${seconds} s…`,
   waitingForServer: "The computer cannot be reached. This photo is sent as soon as it can…",
   photoOf: (n, all) => `Photo ${n} of ${all}`,
+  photoFailed: (why) => `A photo could not be looked up: ${why}`,
   severalDone: (found, all) => `${found} of ${all} photos found. They are all in the history.`,
   severalRefused: (refused, all) => `${refused} of ${all} photos could not be looked up:`,
   severalOthers: (found, others) => `Of the others, ${found} of ${others} found. They are in the history.`,
@@ -136,6 +139,8 @@ export default {
   removeLabel: (title) => `Remove ${title}`,
   removeTitle: (title) => `Remove “${title}”?`,
   removeText: "Its pages will no longer be found. You can add it again at any time.",
+  removeUploadedText:
+    "Its pages will no longer be found. Its file was uploaded here, and is deleted from the computer with it.",
   removed: (title) => `Removed: ${title}`,
   uploads: "Being added",
   uploadSending: (percent) => `Sending, ${percent} %`,
@@ -152,16 +157,24 @@ export default {
 
   offline: "The computer running whichpage cannot be reached. Trying again…",
   online: "Connected again",
+  keyLabel: "Or type the key here, or paste the link",
+  keyOpen: "Open",
+  keyWrong: "This is not the key.",
   errors: {
     400: "This request could not be understood.",
     401: "This page needs its key. Open it with the QR code or the link that “whichpage serve” printed.",
     404: "This is not there any more.",
     408: "The photo or file took too long to arrive.",
-    409: "The book's file is gone, or has changed since it was added.",
+    409: "The library cannot do this as it is now.",
     413: "This file is too large.",
     415: "This is not a kind of file that can be read here.",
     422: "This file cannot be read.",
     503: "The server is too busy at the moment.",
     other: "Something went wrong on the server.",
+  },
+  // By the problem's `type`, where its status alone does not tell.
+  problems: {
+    "file-changed": "The book's file is gone, or has changed since it was added.",
+    "library-changed": "The library was changed meanwhile. Please try again.",
   },
 };

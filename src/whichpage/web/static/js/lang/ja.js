@@ -31,6 +31,7 @@ export default {
   choosePhotos: "写真を選ぶ",
   dropOrPaste: "写真をこの画面にドロップするか、貼り付けてもかまいません。",
   dropHere: "ここに写真をドロップ",
+  dropNoPhotos: "ここでさがせるのは写真だけです。本は「本棚」の画面で追加できます。",
   dropBooks: "ここに本のファイルをドロップ",
   insecure:
     "画面内のカメラを使うには、暗号化された接続が必要です。電話のカメラで撮るなら、このまま使えます。画面内のカメラを使うときは「whichpage serve --tls」で起動してください。",
@@ -38,6 +39,7 @@ export default {
   cameraDenied:
     "カメラの使用が許可されていません。ブラウザーのサイト設定で許可するか、写真を選んでください。",
   cameraBusy: "カメラを起動できません。ほかのアプリが使っているかもしれません。",
+  cameraLost: "カメラが止まりました。システムかほかのアプリが使っているかもしれません。",
   emptyLibrary: "本棚にまだ本がないため、何も見つかりません。",
   addBooks: "本を追加",
   shutter: "撮影",
@@ -65,6 +67,7 @@ export default {
   busyWait: (seconds) => `混み合っています。${seconds} 秒後にもう一度試します…`,
   waitingForServer: "パソコンにつながりません。つながりしだい、この写真を送ります…",
   photoOf: (n, all) => `${all}枚中 ${n}枚目`,
+  photoFailed: (why) => `写真を調べられませんでした。${why}`,
   severalDone: (found, all) => `${all}枚のうち ${found}枚が見つかりました。履歴に残っています。`,
   severalRefused: (refused, all) => `${all}枚のうち ${refused}枚は調べられませんでした。`,
   severalOthers: (found, others) => `ほかの ${others}枚のうち ${found}枚が見つかりました。履歴に残っています。`,
@@ -138,6 +141,8 @@ export default {
   removeLabel: (title) => `「${title}」を本棚から外す`,
   removeTitle: (title) => `「${title}」を本棚から外しますか?`,
   removeText: "この本のページは見つからなくなります。あとでまた追加できます。",
+  removeUploadedText:
+    "この本のページは見つからなくなります。ここから追加されたファイルなので、パソコンからファイルも削除されます。",
   removed: (title) => `「${title}」を外しました`,
   uploads: "追加中の本",
   uploadSending: (percent) => `送信中 ${percent}%`,
@@ -154,16 +159,23 @@ export default {
 
   offline: "whichpage を動かしているパソコンにつながりません。もう一度試しています…",
   online: "つながりました",
+  keyLabel: "または、鍵を入力するか、リンクを貼り付けてください",
+  keyOpen: "開く",
+  keyWrong: "鍵が違います。",
   errors: {
     400: "この要求は処理できませんでした。",
     401: "この画面には鍵が必要です。「whichpage serve」が表示した QR コードかリンクから開いてください。",
     404: "これは、もうありません。",
     408: "届くまでに時間がかかりすぎました。",
-    409: "本のファイルがなくなったか、追加したあとで変わっています。",
+    409: "本棚が今の状態では、この操作はできません。",
     413: "ファイルが大きすぎます。",
     415: "この種類のファイルは読み込めません。",
     422: "このファイルは読み込めません。",
     503: "サーバーがとても混み合っています。",
     other: "サーバーで問題が起きました。",
+  },
+  problems: {
+    "file-changed": "本のファイルがなくなったか、追加したあとで変わっています。",
+    "library-changed": "その間に本棚の中身が変わりました。もう一度試してください。",
   },
 };

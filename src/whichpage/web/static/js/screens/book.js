@@ -3,6 +3,7 @@ import { book } from "../api.js";
 import { h, icon } from "../dom.js";
 import { t } from "../i18n.js";
 import { Reader } from "../reader.js";
+import { cameFrom } from "../visit.js";
 import { failure } from "./failure.js";
 
 /** The screen of "#/book/3/page/12". */
@@ -17,14 +18,21 @@ export async function bookScreen(id, page) {
   const heading = h("h1", { tabindex: -1 }, found.title);
   const reader = new Reader(found, Math.min(Math.max(page, 1), found.pages), (shown) => {
     // The address follows, so that reloading or sharing it opens what is shown; no step back for each page.
-    history.replaceState(null, "", `#/book/${id}/page/${shown}`);
+    history.replaceState(history.state, "", `#/book/${id}/page/${shown}`);
   });
   const element = h(
     "article.book-screen",
     {},
-    h("a.back", { href: "#/library" }, icon("left"), t.tabLibrary),
+    h("a.back", { href: "#/library", onclick: backToList }, icon("left"), t.tabLibrary),
     h("header.book-head", {}, heading, h("p.muted.small.path", {}, found.path)),
     reader.element,
   );
   return { element, title: found.title, destroy: () => reader.destroy() };
+}
+
+/** Where the list lies one step back, it is found there as it was left. */
+function backToList(event) {
+  if (!cameFrom("library")) return;
+  event.preventDefault();
+  history.back();
 }

@@ -4,7 +4,7 @@ import { pageKey } from "../asking.js";
 import { reachable } from "../connection.js";
 import { h, icon } from "../dom.js";
 import { t } from "../i18n.js";
-import { cameraGranted, cameraPossible, openCamera, torchOf, watch } from "../live.js";
+import { cameraGranted, cameraPossible, endStream, openCamera, torchOf, watch } from "../live.js";
 import { jpeg } from "../photo.js";
 import { setSetting, setting } from "../settings.js";
 
@@ -30,6 +30,7 @@ export class CameraView {
   constructor(on) {
     this.on = on;
     this.stream = null;
+    this.opening = false;
     this.watching = null; // the AbortController of the automatic mode
     this.video = h("video", { playsinline: true, "aria-hidden": "true" });
     this.video.muted = true; // the attribute alone does not mute a video made by script
@@ -59,26 +60,44 @@ export class CameraView {
   }
 
   async start() {
+    if (this.opening || this.running) return; // a second stream would never be let go
     this.interrupted = false;
     this.on.problem(null);
     this.on.state("starting", t.startingCamera);
-    try {
-      const stream = await openCamera(this.video);
-      if (!this.video.isConnected) return void end(stream); // the reader went elsewhere meanwhile
-      this.stream = stream;
-      if (document.hidden) return void this.interrupt();
-      wantsCamera = true;
-    } catch (error) {
-      const sentences = { NotFoundError: t.noCamera, NotAllowedError: t.cameraDenied };
-      this.on.state("idle");
-      this.on.problem(sentences[error.name] ?? t.cameraBusy);
-      return;
-    }
+    if (!(await this.open())) return;
     this.turnTorch = torchOf(this.stream);
     this.torch.hidden = !this.turnTorch;
     this.torch.setAttribute("aria-pressed", "false"); // a camera that is opened anew has its lamp off
     this.on.state("live", t.liveManual);
     if (setting(AUTO) !== "off") await this.watch();
+  }
+
+  /** Opens the camera; tells whether it is there to be looked through. */
+  async open() {
+    this.opening = true;
+    try {
+      const stream = await openCamera(this.video);
+      if (!this.video.isConnected) return void endStream(stream); // the reader went elsewhere meanwhile
+      this.stream = stream;
+      for (const track of stream.getTracks()) track.addEventListener("ended", () => this.lose(stream));
+      if (document.hidden) return void this.interrupt();
+      return (wantsCamera = true);
+    } catch (error) {
+      if (!this.video.isConnected) return false;
+      const sentences = { NotFoundError: t.noCamera, NotAllowedError: t.cameraDenied };
+      this.on.state("idle");
+      this.on.problem(sentences[error.name] ?? t.cameraBusy);
+      return false;
+    } finally {
+      this.opening = false;
+    }
+  }
+
+  /** The system took the camera away: its last picture must not look like a live one. */
+  lose(stream) {
+    if (this.stream !== stream) return;
+    this.stop();
+    this.on.problem(t.cameraLost);
   }
 
   async toggleTorch() {
@@ -98,6 +117,7 @@ export class CameraView {
   async watch() {
     const control = (this.watching = new AbortController());
     this.auto.setAttribute("aria-pressed", "true");
+    this.on.problem(null);
     this.on.say(t.liveLooking);
     try {
       const seen = await watch(this.video, {
@@ -151,7 +171,7 @@ export class CameraView {
   stop() {
     this.stopWatching();
     if (!this.stream) return;
-    end(this.stream);
+    endStream(this.stream);
     this.stream = null;
     this.video.srcObject = null;
     if (!this.controls.hidden) this.on.state("idle");
@@ -163,8 +183,6 @@ export class CameraView {
     this.stop();
   }
 }
-
-const end = (stream) => stream.getTracks().forEach((track) => track.stop());
 
 const toggle = (sign, label, onclick) =>
   h("button.toggle", { type: "button", "aria-pressed": "false", onclick }, icon(sign), h("span", {}, label));

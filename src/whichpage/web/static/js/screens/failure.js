@@ -3,6 +3,7 @@ import { Unreachable } from "../api.js";
 import { reachable } from "../connection.js";
 import { h, icon } from "../dom.js";
 import { detailOf, explain, t } from "../i18n.js";
+import { keyForm } from "../key_form.js";
 
 /** A screen in place of one: why it cannot be shown, and a way on. Comes back by itself with the server. */
 export function failure(error, text = null) {
@@ -15,6 +16,7 @@ export function failure(error, text = null) {
     icon(gone ? "offline" : "warning"),
     h("h1", { tabindex: -1 }, said),
     error && detailOf(error) ? h("p.muted", {}, detailOf(error)) : null,
+    error?.status === 401 ? keyForm(again) : null,
     error
       ? h("button.button", { type: "button", onclick: again }, t.retry)
       : h("a.button", { href: "#/library" }, t.tabLibrary),

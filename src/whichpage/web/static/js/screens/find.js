@@ -4,6 +4,7 @@ import { ask, verified } from "../asking.js";
 import { h, icon, showBlob } from "../dom.js";
 import { corners, sketch } from "../drawings.js";
 import { detailOf, explain, t } from "../i18n.js";
+import { keyForm } from "../key_form.js";
 import { cameraPossible } from "../live.js";
 import { notice, speak } from "../notices.js";
 import { prepare } from "../photo.js";
@@ -159,7 +160,10 @@ class FindView {
       this.asking = null;
       this.rest();
       const left = [...refused.map((one) => one.photo), ...photos.slice(index)];
-      if (error.name !== "AbortError") this.fail(error, () => this.lookUp(left));
+      if (error.name === "AbortError") return;
+      // Nothing is told on a screen that the reader has left.
+      if (!this.element.isConnected) notice(t.photoFailed(explain(error)));
+      else this.fail(error, () => this.lookUp(left));
       return;
     }
     if (this.asking !== control) return;
@@ -171,7 +175,6 @@ class FindView {
   /** Says which of several photos were answered and which could not be, and why. */
   tellRefused(entries, refused) {
     const told = t.severalRefused(refused.length, refused.length + entries.length);
-    // Nothing is told on a screen that the reader has left.
     if (!this.element.isConnected) return void notice(told);
     this.rest();
     const why = ({ photo, error }) => h("li", {}, `${photo.name}: ${explain(error)}`);
@@ -236,7 +239,13 @@ class FindView {
 
   /** Says what went wrong; `again` does it once more. */
   fail(error, again) {
-    this.showProblem(explain(error), detailOf(error), again);
+    const entered = () => {
+      this.showProblem(null);
+      if (again) again();
+      else this.arrive();
+    };
+    const detail = error.status === 401 ? keyForm(entered) : detailOf(error);
+    this.showProblem(explain(error), detail, error.status === 401 ? null : again);
   }
 
   showProblem(text, detail, again) {

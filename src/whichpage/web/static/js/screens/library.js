@@ -6,10 +6,12 @@ import { notice } from "../notices.js";
 import { filePicker } from "../picker.js";
 import { setSetting, setting } from "../settings.js";
 import { add, adoptJobs, onUpload } from "../uploads.js";
+import { bringBack, firstInSight, goFrom, keep, kept } from "../visit.js";
 import { failure } from "./failure.js";
 import { uploadList } from "./upload_list.js";
 
 const BATCH = 60; // books put on the page at a time, as the reader scrolls
+const STILL = 200; // milliseconds without scrolling after which its place is kept; browsers allow no more often
 
 /** The screen of "#/library". */
 export async function libraryScreen() {
@@ -20,17 +22,20 @@ export async function libraryScreen() {
     return failure(error);
   }
   adoptJobs().catch(() => undefined); // without them the books are still worth showing
-  const view = new LibraryView(list);
+  const before = kept();
+  const view = new LibraryView(list, before);
   return {
     element: view.element,
     title: t.libraryTitle,
+    restore: () => bringBack(view.grid, before.place),
     drop: (files) => add(files),
     destroy: () => view.destroy(),
   };
 }
 
 class LibraryView {
-  constructor(list) {
+  /** `before`: how the reader left it, as in `keep` */
+  constructor(list, before) {
     this.summary = h("p.muted.numbers", { role: "status" });
     this.search = h("input.search-field", {
       type: "search",
@@ -39,6 +44,7 @@ class LibraryView {
       autocomplete: "off",
       oninput: () => this.draw(),
     });
+    this.search.value = before.search ?? "";
     this.order = h("select.order", { "aria-label": t.sort, onchange: () => this.changeOrder() });
     for (const [value, text] of [
       ["title", t.sortTitle],
@@ -82,17 +88,33 @@ class LibraryView {
     this.watcher.observe(this.more);
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
-    this.unsubscribe = onUpload((upload) => upload?.phase === "done" && this.reload());
-    this.take(list);
+    this.onScroll = () => {
+      clearTimeout(this.scrolling);
+      this.scrolling = setTimeout(() => this.keep(), STILL);
+    };
+    window.addEventListener("scroll", this.onScroll);
+    this.unsubscribe = onUpload((upload) => ["done", "lost"].includes(upload?.phase) && this.reload());
+    this.take(list, before.cards);
   }
 
-  /** A new list of books from the server. */
-  take(list) {
+  /** Keeps how it looks, for when the reader comes back. */
+  keep() {
+    clearTimeout(this.scrolling);
+    if (!this.element.isConnected || location.hash !== "#/library") return; // a step of another screen
+    keep({ search: this.search.value, cards: this.grid.children.length, place: firstInSight(this.grid) });
+  }
+
+  /** A new list of books from the server, of which no fewer are shown than before, and at the same place. */
+  take(list, cards = this.grid.children.length) {
+    // Where the list's head is in sight it stays there, whichever books come in before the others.
+    const headGone = this.grid.getBoundingClientRect().top < 0;
+    const place = headGone ? firstInSight(this.grid, list) : null;
     const fold = (text) => text.normalize("NFKC").toLocaleLowerCase();
     this.books = list.map((book) => ({ ...book, key: fold(`${book.title} ${book.path}`) }));
     this.fold = fold;
     this.drawProblems();
-    this.draw();
+    this.draw(cards);
+    bringBack(this.grid, place);
   }
 
   async reload() {
@@ -108,7 +130,7 @@ class LibraryView {
     this.draw();
   }
 
-  draw() {
+  draw(cards = 0) {
     const words = this.fold(this.search.value).split(/\s+/).filter(Boolean);
     const byTitle = new Intl.Collator(language(), { numeric: true }).compare;
     this.shown = this.books.filter((book) => words.every((word) => book.key.includes(word)));
@@ -126,12 +148,13 @@ class LibraryView {
     this.empty.hidden = any;
     this.tools.hidden = !any;
     this.grid.replaceChildren();
-    this.showMore();
+    this.showMore(Math.max(cards, BATCH));
+    this.onScroll();
   }
 
-  showMore() {
+  showMore(number = BATCH) {
     const begin = this.grid.children.length;
-    this.grid.append(...this.shown.slice(begin, begin + BATCH).map((book) => this.card(book)));
+    this.grid.append(...this.shown.slice(begin, begin + number).map((book) => this.card(book)));
     // Where the page is still too short to scroll, the sentinel never moves: look at it afresh.
     this.watcher.unobserve(this.more);
     if (this.grid.children.length < this.shown.length) this.watcher.observe(this.more);
@@ -145,7 +168,7 @@ class LibraryView {
       { "data-book": book.id },
       h(
         "a",
-        { href: `#/book/${book.id}/page/1` },
+        { href: `#/book/${book.id}/page/1`, onclick: (event) => this.open(event) },
         h("span.cover", {}, cover),
         h("span.book-title", {}, book.title),
         h("span.muted.small.numbers", {}, t.pages(book.pages)),
@@ -158,10 +181,17 @@ class LibraryView {
     );
   }
 
+  open(event) {
+    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    this.keep();
+    goFrom("library", event.currentTarget.getAttribute("href"));
+  }
+
   async remove(book) {
     const yes = await confirmDialog({
       title: t.removeTitle(book.title),
-      text: t.removeText,
+      text: book.uploaded ? t.removeUploadedText : t.removeText,
       yes: t.remove,
       no: t.cancel,
     });
@@ -204,6 +234,8 @@ class LibraryView {
 
   destroy() {
     this.watcher.disconnect();
+    clearTimeout(this.scrolling);
+    window.removeEventListener("scroll", this.onScroll);
     this.uploads.destroy();
     this.unsubscribe();
     document.removeEventListener("keydown", this.onKey);

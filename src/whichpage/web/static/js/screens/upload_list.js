@@ -54,7 +54,7 @@ function uploadRow(upload) {
     const fraction = progress(upload);
     if (fraction === null) bar.removeAttribute("value");
     else bar.value = fraction;
-    const end = upload.phase === "done" || upload.phase === "failed";
+    const end = ["done", "failed", "lost"].includes(upload.phase);
     bar.hidden = end;
     away.hidden = !end;
     if (end && !ended) speak(`${upload.name}: ${stateText(upload)}`);
@@ -76,6 +76,7 @@ function stateText(upload) {
   if (upload.phase === "queued") return t.uploadQueued;
   if (upload.phase === "done") return t.uploadDone;
   if (upload.phase === "failed") return t.uploadFailed;
+  if (upload.phase === "lost") return t.uploadLost;
   if (!upload.total) return t.uploadReading;
   const left = upload.left === null ? [] : [t.uploadLeft(Math.ceil(upload.left))];
   return [t.uploadIndexing(upload.done, upload.total), ...left].join(" · ");

@@ -103,6 +103,51 @@ def test_bad_files_are_named_and_the_rest_goes_on(books: Path, library: Library)
     assert report.added == 3
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere locks outlive another closing of their file")
+def test_a_library_among_the_books_keeps_its_locks_while_it_is_added_to(books: Path) -> None:
+    """Another process still sees that the adder lives, and that the library is open, links or no links."""
+    folder = books / "my library"
+    with Library.open(folder, model=TINY_MODEL, create=True) as library:
+        file = folder / "library.sqlite"
+        (books / "link.txt").symlink_to(file)
+        (books / "twin.txt").hardlink_to(folder / "library.sqlite-shm")
+        make_pdf(books / "library.sqlite-old", 1)  # by its name, of another library
+        make_pdf(books / "really.dat", 1)
+        (books / "again.dat").symlink_to(books / "really.dat")
+        before = held_locks(folder)
+        program = (
+            "import sys; from pathlib import Path; from whichpage.database import _locked\n"
+            f"print([_locked(path) for path in Path({str(folder)!r}).glob('adding-*.lock')])"
+        )
+        told: list[str] = []
+        kept: list[set[str]] = []
+
+        def look(_: AddProgress) -> None:
+            if not told:
+                told.append(subprocess.check_output([sys.executable, "-c", program], text=True))
+                kept.append(held_locks(folder))
+
+        report = library.add(books, progress=look)
+    assert told == ["[True]\n"]
+    assert before <= kept[0]
+    if Path("/proc/locks").exists():
+        assert {"library.sqlite", "library.sqlite-shm"} <= before
+        assert len(kept[0]) == len(before) + 1  # the adder's own
+    assert (report.added, len(report.copies), report.failed) == (3, 1, ())
+
+
+def held_locks(folder: Path) -> set[str]:
+    """The files of a folder that this process has locked, where the system tells."""
+    if not (locks := Path("/proc/locks")).exists():
+        return set()
+    held = {
+        line.split()[5].rpartition(":")[2]
+        for line in locks.read_text().splitlines()
+        if line.split()[4] == str(os.getpid())
+    }
+    return {file.name for file in folder.iterdir() if str(file.stat().st_ino) in held}
+
+
 def test_pages_keep_their_small_footprint(library: Library, tmp_path: Path) -> None:
     library.add(make_pdf(tmp_path / "a.pdf", 200))
     assert library.info().bytes / 200 < 20_000

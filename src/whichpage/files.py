@@ -59,17 +59,21 @@ class Found:
     named: bool
 
 
-def scan(paths: Iterable[Path]) -> Iterator[Found | SourceError]:
+def scan(
+    paths: Iterable[Path], *, closed: Callable[[Path], bool] = lambda _: False
+) -> Iterator[Found | SourceError]:
     """Everything below the paths that may be a book, each once, in natural order; else an error.
 
     A PDF and an archive are books; a folder that directly holds images is one; an image that is named by
     itself is one too. In folders, names decide which files are looked at (and the first bytes, for PDFs
     under other names); hidden files are passed over and links are followed, never in a circle.
+
+    closed: tells the files that must not be opened, and so are no books unless their names say it.
     """
     seen: set[Path] = set()
     folders: set[tuple[int, int]] = set()
     for path in paths:
-        for found in _scan(absolute(path), folders):
+        for found in _scan(absolute(path), folders, closed):
             if found.path not in seen:
                 seen.add(found.path)
                 yield found
@@ -185,17 +189,21 @@ def _natural_part(part: str) -> tuple[tuple[int, str, str], ...]:
     return (*key, (-2, part, ""))
 
 
-def _scan(path: Path, folders: set[tuple[int, int]]) -> Iterator[Found | SourceError]:
+def _scan(
+    path: Path, folders: set[tuple[int, int]], closed: Callable[[Path], bool]
+) -> Iterator[Found | SourceError]:
     try:
         if path.is_dir():
-            yield from _walk(path, folders)
+            yield from _walk(path, folders, closed)
         else:
             yield Found(path, stamp(path), named=True)
     except SourceError as error:
         yield error
 
 
-def _walk(top: Path, folders: set[tuple[int, int]]) -> Iterator[Found | SourceError]:
+def _walk(
+    top: Path, folders: set[tuple[int, int]], closed: Callable[[Path], bool]
+) -> Iterator[Found | SourceError]:
     # A stack, not recursion: folders may be nested deeper than Python recurses.
     stack = [top]
     while stack:
@@ -209,11 +217,13 @@ def _walk(top: Path, folders: set[tuple[int, int]]) -> Iterator[Found | SourceEr
         except SourceError as error:
             yield error
             continue
-        yield from _books_in(folder, files)
+        yield from _books_in(folder, files, closed)
         stack += reversed(below)
 
 
-def _books_in(folder: Path, files: list[Path]) -> Iterator[Found | SourceError]:
+def _books_in(
+    folder: Path, files: list[Path], closed: Callable[[Path], bool]
+) -> Iterator[Found | SourceError]:
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     if images:
         try:
@@ -223,7 +233,9 @@ def _books_in(folder: Path, files: list[Path]) -> Iterator[Found | SourceError]:
     for file in files:
         suffix = file.suffix.lower()
         try:
-            if suffix in PDF_SUFFIXES | ARCHIVE_SUFFIXES or (suffix not in IMAGE_SUFFIXES and _is_pdf(file)):
+            if suffix in PDF_SUFFIXES | ARCHIVE_SUFFIXES or (
+                suffix not in IMAGE_SUFFIXES and not closed(file) and _is_pdf(file)
+            ):
                 yield Found(file, stamp(file), named=False)
         except SourceError as error:
             yield error

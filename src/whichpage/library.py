@@ -138,7 +138,9 @@ class Library:
             if renew:
                 places += adder.renew()
             adder.use_models()
-            report = Indexing(adder, pool, progress).run(scan(places), self._catalog.known())
+            report = Indexing(adder, pool, progress).run(
+                scan(places, closed=self._catalog.database.locks), self._catalog.known()
+            )
             if renew:
                 adder.end_renewal()
             adder.sweep()

@@ -152,25 +152,31 @@ class Worker:
         return source.text(task.number)
 
     def _transcribed(self, task: Transcribe, number: int) -> Transcript:
-        """What OCR reads on a page; nothing where the page cannot be rendered."""
+        """What OCR reads on a page."""
         # Here and not above: whoever adds or shows books needs no OCR.
         from whichpage.photo import WORKING_SIDE, decode
         from whichpage.reading import TextReader
 
-        self._beat(number)
+        self._beat()
         if stamp(task.path) != task.stamp:
             raise SourceError(task.path, "has changed since it was added: add it again first")
         if self._reader is None:
             self._reader = TextReader(threads=1)
         source = self._opened(task.path, task.stamp)
+        self._beat(number)
         try:
             page = decode(source.render_colour(number, long_side=WORKING_SIDE))
-        except SourceError:
-            return Transcript(number)
+            read = self._reader.read(page, most=_MOST_LINES)
+        except SourceError as error:
+            return Transcript(number, trouble=error.reason)
+        except MemoryError:
+            return Transcript(number, trouble=f"page {number} needs too much memory")
+        except Exception as error:
+            return Transcript(number, trouble=f"page {number} {_unforeseen(error)}")
         height, width = page.pixels.shape[:2]
         lines = [
             PrintedLine(line.text, *(_share(point, width, height) for point in (line.start, line.end)))
-            for line in self._reader.read(page, most=_MOST_LINES)
+            for line in read
             if len(line.text) >= SHORTEST
         ]
         return Transcript(number, *pack(lines))
@@ -203,6 +209,11 @@ def _described(number: int, grey: Grey, lines: Sequence[PrintedLine], extractor:
         places=places,
         features=pack_features(extractor.extract(grey), extractor.vocabulary),
     )
+
+
+def _unforeseen(error: Exception) -> str:
+    """What went wrong, as words that follow a file's name or a page's number."""
+    return f"cannot be read (unexpected {type(error).__name__})"
 
 
 def _share(point: tuple[float, float], width: int, height: int) -> tuple[float, float]:

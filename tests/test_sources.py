@@ -324,3 +324,14 @@ def test_a_page_that_the_book_has_not_is_said(number: int, tmp_path: Path) -> No
             for ask in (source.text, source.lines, source.render_with_lines):
                 with pytest.raises(SourceError, match=f"has no page {number}"):
                     ask(number)
+
+
+def test_a_title_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:
+    """Half a surrogate pair in UTF-16; whole ones are kept."""
+    for title, expected in (
+        ("\\376\\377\\000A\\330\\000\\000B", ""),
+        ("\\376\\377\\000A\\330\\074\\337\\261", "A\U0001f3b1"),
+    ):
+        book = written(tmp_path / "a.pdf", pdf_bytes(2, title=title))
+        with open_source(book) as source:
+            assert (source.title, source.pages) == (expected, 2)

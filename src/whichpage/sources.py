@@ -189,7 +189,10 @@ class PdfSource(Source):
         if self.pages > MAX_PAGES:
             self.close()
             raise SourceError(path, f"claims {self.pages:,} pages, more than {MAX_PAGES:,}")
-        self.title = _tidy(self._document.get_metadata_value("Title"))
+        try:
+            self.title = _tidy(self._document.get_metadata_value("Title"))
+        except UnicodeDecodeError:  # half a character: a book without a title is worth having
+            self.title = ""
         with suppress(pdfium.PdfiumError):
             self._document.init_forms()  # what was filled into a form is printed too
 

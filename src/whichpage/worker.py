@@ -98,6 +98,9 @@ class Worker:
             return Failed(error.reason, no_book=isinstance(error, NoBook))
         except MemoryError:
             return Failed("needs too much memory")
+        # The libraries that read files raise nearly every type there is on damaged ones.
+        except Exception as error:
+            return Failed(_unforeseen(error))
 
     def _inspect(self, path: Path) -> Content:
         before = stamp(path)
@@ -123,6 +126,11 @@ class Worker:
                 page, lines = source.render_with_lines(number)
             except SourceError as error:
                 rows[number] = PageRow(number, trouble=error.reason)
+                continue
+            except MemoryError:
+                raise
+            except Exception as error:  # one page must not keep the others from being indexed
+                rows[number] = PageRow(number, trouble=f"page {number} {_unforeseen(error)}")
                 continue
             grey = thumbnail(page.grey)
             if is_blank(grey):

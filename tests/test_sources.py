@@ -335,3 +335,18 @@ def test_a_title_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:
         book = written(tmp_path / "a.pdf", pdf_bytes(2, title=title))
         with open_source(book) as source:
             assert (source.title, source.pages) == (expected, 2)
+
+
+def test_a_sign_of_life_is_given_for_each_tiff_that_is_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with zipfile.ZipFile(tmp_path / "a.cbz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("1.tif", "2.tiff", "3.TIF", "4.png"):
+            data = image_bytes(1, "PNG" if name.endswith("png") else "TIFF")
+            archive.writestr(name, data)
+            (folder / name).write_bytes(data)
+    for book in (tmp_path / "a.cbz", folder):
+        beats: list[int] = []
+        with open_source(book, alive=lambda told=beats: told.append(1)) as source:  # type: ignore[misc]
+            assert source.pages == 4
+        assert len(beats) == 3

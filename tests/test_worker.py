@@ -154,6 +154,17 @@ def test_what_no_library_says_it_raises_is_a_sentence(
     assert does.do(Inspect(other)) == Failed("cannot be read (unexpected UnicodeDecodeError)")
 
 
+def test_a_book_of_many_tiffs_gives_signs_of_life_while_it_is_opened(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}.tif").write_bytes(image_bytes(number, "TIFF"))
+    does, output = worker()
+    # One for each image that is hashed, one before the book is opened, one for each image that is.
+    assert isinstance(does.do(Inspect(tmp_path)), Content)
+    output.seek(0)
+    assert [receive(output) for _ in range(40 + 1 + 40)] == [Beat()] * 81
+    assert output.read() == b""
+
+
 @pytest.mark.parametrize(
     ("dots", "blank"),
     [(0, True), (2, True), (12, False)],

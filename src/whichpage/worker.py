@@ -195,7 +195,7 @@ class Worker:
             self._source.close()
             self._source = None
         if self._source is None:
-            self._source = open_source(path)
+            self._source = open_source(path, alive=self._beat)
             self._stamp = at
         return self._source
 

@@ -102,6 +102,20 @@ def test_missing_path_is_said() -> None:
     assert str(error) == "/nowhere/at/all: does not exist"
 
 
+@POSIX
+def test_a_path_that_may_not_be_looked_at_is_an_error_and_the_others_are_found(tmp_path: Path) -> None:
+    """Longer than any name may be, as one that the system answers with an error of its own."""
+    long = tmp_path / ("x" * 300)
+    book = make_pdf(tmp_path / "a.pdf", 1)
+    error, found = scan([long, book])
+    assert str(error) == f"{long}: cannot be read (file name too long)"
+    assert isinstance(found, Found)
+    assert found.path == book
+    for ask in (kind_of, sha256, stamp):
+        with pytest.raises(SourceError, match="file name too long"):
+            ask(long)
+
+
 def test_kind_is_told_by_content(tmp_path: Path) -> None:
     cases = {
         "a.png": (image_bytes(1), "image"),

@@ -118,7 +118,7 @@ def sha256(path: Path, *, alive: Callable[[], None] = lambda: None) -> str:
     Raises:
         SourceError: it cannot be read.
     """
-    if not path.is_dir():
+    if not _is_dir(path):
         return _file_sha256(path, alive).hex()
     digest = hashlib.sha256(b"folder")
     for file in image_files(path):
@@ -144,10 +144,13 @@ def kind_of(path: Path) -> Kind | None:
     Raises:
         SourceError: it cannot be read.
     """
-    if path.is_dir():
+    if _is_dir(path):
         return "folder"
     with open_regular(path) as file:
-        head = file.read(1024)
+        try:
+            head = file.read(1024)
+        except OSError as error:
+            raise SourceError(path, _why(error)) from None
     # Programs put up to a kilobyte before a PDF's header, and viewers accept that.
     if b"%PDF-" in head:
         return "pdf"
@@ -193,7 +196,7 @@ def _scan(
     path: Path, folders: set[tuple[int, int]], closed: Callable[[Path], bool]
 ) -> Iterator[Found | SourceError]:
     try:
-        if path.is_dir():
+        if _is_dir(path):
             yield from _walk(path, folders, closed)
         else:
             yield Found(path, stamp(path), named=True)
@@ -308,6 +311,11 @@ def _file_sha256(path: Path, alive: Callable[[], None]) -> bytes:
         except OSError as error:
             raise SourceError(path, _why(error)) from None
     return digest.digest()
+
+
+def _is_dir(path: Path) -> bool:
+    # Not Path.is_dir(), which raises what is neither caught nor a sentence where a path may not be looked at.
+    return stat.S_ISDIR(_stat(path).st_mode)
 
 
 def _stat(path: Path) -> os.stat_result:

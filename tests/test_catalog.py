@@ -812,6 +812,46 @@ def test_text_is_replaced_and_renewed_with_its_book(tmp_path: Path, catalog: Cat
     assert check(catalog).problems == ()
 
 
+def test_text_that_was_read_outlives_a_change_of_its_file(
+    tmp_path: Path, catalog: Catalog, adder: Adder
+) -> None:
+    """Of a folder of scans that gained one at its start; two pages look the same, one was read in vain."""
+    looks = [JPEG + bytes([look]) for look in (1, 2, 3, 3, 4)]
+    old = content(tmp_path / "a.pdf", "old", pages=5)
+    work = adder.settle(old)
+    assert isinstance(work, Work)
+    adder.write(work.book, [PageRow(n, codes(n), look) for n, look in enumerate(looks, 1)])
+    adder.finish(work.book, old)
+    read = {n: written(n, f"readonpage{n}") for n in (1, 3, 4)}
+    catalog.write_text(work.book, [(n, page.text, page.places) for n, page in read.items()])
+    catalog.write_text(work.book, [(5, "", b"")])
+
+    new = content(old.path, "new", pages=8)
+    work = adder.settle(new)
+    assert isinstance(work, Work)
+    shown = [JPEG, *looks, looks[2], looks[0]]
+    rows = [PageRow(n, codes(n), look) for n, look in enumerate(shown, 1)]
+    rows[1] = replace(rows[1], text=(own := written(2, "printedbyitself")).text, places=own.places)
+    adder.write(work.book, rows)
+    adder.finish(work.book, new)
+    adder.sweep()
+    assert {number: lines for (_, number), lines in texts(catalog).items()} == {
+        1: [],
+        2: ["printedbyitself"],
+        3: [],
+        4: ["readonpage3"],
+        5: ["readonpage4"],
+        6: [],
+        7: [],
+        8: ["readonpage1"],
+    }
+    assert catalog.textless(work.book) == [1, 3, 7]  # and the sixth is not read in vain again
+    (line,) = catalog.printed_lines([catalog.page_id(work.book, 4)])[0]
+    assert line.start == pytest.approx((0.1, 0.1), abs=1e-4)
+    assert len(catalog.pages_with("readonpage", most=9) or []) == 3
+    assert check(catalog).problems == ()
+
+
 def test_text_and_places_that_do_not_fit_are_damage(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
     book = content(tmp_path / "a.pdf", "a", pages=5)
     work = adder.settle(book)

@@ -239,6 +239,24 @@ def test_renewing_forgets_no_book_whose_file_is_away(books: Path, library: Libra
     assert library.check().problems == ()
 
 
+def test_what_was_read_on_scans_stays_when_one_joins_them(library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for number in (2, 3):
+        (folder / f"{number}.png").write_bytes(image_bytes(number, "PNG"))
+    library.add(folder)
+    book = library.catalog.book_at(folder).id
+    library.catalog.write_text(book, [(1, "readontwo", bytes(8)), (2, "readonthree", bytes(8))])
+    (folder / "1.png").write_bytes(image_bytes(1, "PNG"))
+    report = library.add(folder)
+    assert (report.changed, report.pages) == (1, 3)
+    book = library.catalog.book_at(folder).id
+    assert library.catalog.textless(book) == [1]
+    for number, text in ((2, "readontwo"), (3, "readonthree")):
+        assert library.catalog.pages_with(text, most=9) == [library.catalog.page_id(book, number)]
+    assert library.check().problems == ()
+
+
 def test_pages_have_the_local_features_of_their_thumbnails(books: Path, library: Library) -> None:
     library.add(books, workers=2)
     catalog = library.catalog

@@ -97,6 +97,18 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     assert sorted(paths(tmp_path)) == sorted(names)
 
 
+def test_of_a_folder_that_is_known_as_a_book_only_its_own_images_are_one(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    make_pdf(folder / "a.pdf", 1)
+    make_archive(folder / "below" / "b.cbz", ["1.jpg"])
+    (folder / "1.jpg").write_bytes(image_bytes(1))
+    book, gone = make_pdf(tmp_path / "c.pdf", 1), tmp_path / "gone.pdf"
+    *found, error = scan([book], books=[folder, book, gone])
+    assert found == [Found(book, stamp(book), named=True), Found(folder, stamp(folder), named=True)]
+    assert str(error) == f"{gone}: does not exist"
+    assert paths(folder) == [".", "a.pdf", "below/b.cbz"]
+
+
 def test_missing_path_is_said() -> None:
     (error,) = scan([Path("/nowhere/at/all")])
     assert str(error) == "/nowhere/at/all: does not exist"

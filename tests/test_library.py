@@ -239,6 +239,23 @@ def test_renewing_forgets_no_book_whose_file_is_away(books: Path, library: Libra
     assert library.check().problems == ()
 
 
+def test_renewing_adds_no_book_that_is_not_there(library: Library, tmp_path: Path) -> None:
+    """Not even below a folder whose images are one: books that were removed, or never added."""
+    folder = tmp_path / "scans"
+    removed = make_pdf(folder / "removed.pdf", 1)
+    make_archive(folder / "below" / "c.cbz", ["1.jpg"])
+    (folder / "1.png").write_bytes(image_bytes(7, "PNG"))
+    library.add(folder)
+    library.remove("removed")
+    library.remove("c")
+    make_pdf(folder / "never.pdf", 1, seed=3)
+    report = library.add(renew=True)
+    assert (report.added, report.pages, report.failed) == (1, 1, ())
+    assert [book.path for book in library.books()] == [folder]
+    report = library.add(removed, renew=True)
+    assert (report.added, [book.path for book in library.books()]) == (2, [folder, removed])
+
+
 def test_what_was_read_on_scans_stays_when_one_joins_them(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()

@@ -60,7 +60,10 @@ class Found:
 
 
 def scan(
-    paths: Iterable[Path], *, closed: Callable[[Path], bool] = lambda _: False
+    paths: Iterable[Path],
+    *,
+    books: Iterable[Path] = (),
+    closed: Callable[[Path], bool] = lambda _: False,
 ) -> Iterator[Found | SourceError]:
     """Everything below the paths that may be a book, each once, in natural order; else an error.
 
@@ -68,6 +71,7 @@ def scan(
     itself is one too. In folders, names decide which files are looked at (and the first bytes, for PDFs
     under other names); hidden files are passed over and links are followed, never in a circle.
 
+    books: where books are known to lie: nothing else is looked for there, of a folder its own images alone.
     closed: tells the files that must not be opened, and so are no books unless their names say it.
     """
     seen: set[Path] = set()
@@ -77,6 +81,10 @@ def scan(
             if found.path not in seen:
                 seen.add(found.path)
                 yield found
+    for path in books:
+        if path not in seen:
+            seen.add(path)
+            yield _found(path, named=True)
 
 
 def absolute(path: Path) -> Path:
@@ -196,12 +204,21 @@ def _scan(
     path: Path, folders: set[tuple[int, int]], closed: Callable[[Path], bool]
 ) -> Iterator[Found | SourceError]:
     try:
-        if _is_dir(path):
-            yield from _walk(path, folders, closed)
-        else:
-            yield Found(path, stamp(path), named=True)
+        folder = _is_dir(path)
     except SourceError as error:
         yield error
+        return
+    if folder:
+        yield from _walk(path, folders, closed)
+    else:
+        yield _found(path, named=True)
+
+
+def _found(path: Path, *, named: bool) -> Found | SourceError:
+    try:
+        return Found(path, stamp(path), named)
+    except SourceError as error:
+        return error
 
 
 def _walk(
@@ -235,13 +252,10 @@ def _books_in(
             yield error
     for file in files:
         suffix = file.suffix.lower()
-        try:
-            if suffix in PDF_SUFFIXES | ARCHIVE_SUFFIXES or (
-                suffix not in IMAGE_SUFFIXES and not closed(file) and _is_pdf(file)
-            ):
-                yield Found(file, stamp(file), named=False)
-        except SourceError as error:
-            yield error
+        if suffix in PDF_SUFFIXES | ARCHIVE_SUFFIXES or (
+            suffix not in IMAGE_SUFFIXES and not closed(file) and _is_pdf(file)
+        ):
+            yield _found(file, named=False)
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:

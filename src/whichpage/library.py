@@ -135,12 +135,10 @@ class Library:
             Adder(self._catalog, model, features=features) as adder,
             Pool(setup, size=workers or usable_cores(), seconds=WORKER_SECONDS) as pool,
         ):
-            if renew:
-                places += adder.renew()
+            renewed = adder.renew() if renew else []
             adder.use_models()
-            report = Indexing(adder, pool, progress).run(
-                scan(places, closed=self._catalog.database.locks), self._catalog.known()
-            )
+            found = scan(places, books=renewed, closed=self._catalog.database.locks)
+            report = Indexing(adder, pool, progress).run(found, self._catalog.known())
             if renew:
                 adder.end_renewal()
             adder.sweep()

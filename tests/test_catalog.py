@@ -141,7 +141,9 @@ def test_pages_are_found_once_the_book_is_complete(tmp_path: Path, catalog: Cata
     assert (shown.state, shown.title, shown.size) == ("complete", "Title a", 1)
     info = catalog.info()
     assert (info.books, info.pages, info.blank, info.unreadable, info.unfinished) == (1, 4, 1, 1, 0)
-    assert check(catalog).problems == ()
+    assert check(catalog).problems == (
+        f"{book.path}: 1 page could not be read (page 4 is damaged); add this path itself to try again",
+    )
 
 
 def test_who_searches_sees_what_another_adds(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -186,6 +188,51 @@ def test_interrupted_book_goes_on_where_it_stopped(tmp_path: Path, catalog: Cata
         assert second.write(work.book, [row(1), row(3)])
         assert second.finish(work.book, book)
     assert [page.number for page in catalog.pages(list(catalog.codes()[0]))] == [2, 1, 3]
+
+
+def test_pages_that_could_not_be_read_are_tried_again_when_that_is_asked(
+    tmp_path: Path, catalog: Catalog, adder: Adder
+) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=4)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    failed = [PageRow(n, trouble=f"page {n} needs too much memory") for n in (2, 4)]
+    adder.write(work.book, [row(1), failed[0], PageRow(3), failed[1]])
+    adder.finish(work.book, book)
+    assert check(catalog).unread == ((book.path, 2, "page 2 needs too much memory"),)
+    assert catalog.has_unread(book.path)
+    assert adder.settle(book) == Known("unchanged", book.path)
+    copy = content(tmp_path / "copy.pdf", "a", pages=4)
+    assert adder.settle(copy, retry=True) == Known("copy", book.path)
+    copy.path.unlink()
+    adder.sweep()
+    before = catalog.codes()[0].tolist()
+
+    assert adder.settle(book, retry=True) == Work(work.book, frozenset({1, 3}), replaces=False, retried=True)
+    assert catalog.codes()[0].tolist() == before  # the others are found meanwhile
+    generation = catalog.generation()
+    adder.write(work.book, [row(2), PageRow(4, trouble="page 4 is damaged")])
+    adder.finish(work.book, book)
+    assert catalog.generation() > generation
+    assert [page.number for page in catalog.pages(catalog.codes()[0].tolist())] == [1, 2]
+    assert catalog.page_states(work.book, first=1, count=9) == [
+        PageState(1, blank=False, trouble=None),
+        PageState(2, blank=False, trouble=None),
+        PageState(3, blank=True, trouble=None),
+        PageState(4, blank=False, trouble="page 4 is damaged"),
+    ]
+    assert check(catalog).unread == ((book.path, 1, "page 4 is damaged"),)
+
+    again = adder.settle(book, retry=True)
+    assert again == Work(work.book, frozenset({1, 2, 3}), replaces=False, retried=True)
+    adder.abandon(work.book)
+    assert [shown.state for shown in catalog.books()] == ["complete"]
+    adder.settle(book, retry=True)
+    adder.write(work.book, [row(4)])
+    adder.finish(work.book, book)
+    assert not catalog.has_unread(book.path)
+    assert adder.settle(book, retry=True) == Known("unchanged", book.path)
+    assert check(catalog).problems == ()
 
 
 def test_two_adders_share_the_work(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:

@@ -109,6 +109,14 @@ def test_of_a_folder_that_is_known_as_a_book_only_its_own_images_are_one(tmp_pat
     assert paths(folder) == [".", "a.pdf", "below/b.cbz"]
 
 
+def test_a_folder_of_images_is_named_by_its_own_path(tmp_path: Path) -> None:
+    for name in ("1.jpg", "below/1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(image_bytes(1))
+    named = {found.path: found.named for found in scan([tmp_path]) if isinstance(found, Found)}
+    assert named == {tmp_path: True, tmp_path / "below": False}
+
+
 def test_missing_path_is_said() -> None:
     (error,) = scan([Path("/nowhere/at/all")])
     assert str(error) == "/nowhere/at/all: does not exist"

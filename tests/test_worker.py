@@ -146,10 +146,10 @@ def test_what_no_library_says_it_raises_is_a_sentence(
     assert isinstance(rows, list)
     assert [row.trouble for row in rows] == [None, "page 2 cannot be read (unexpected KeyError)", None]
 
-    def opens(*_: object) -> None:
+    def opens(*_: object, **__: object) -> None:
         raise UnicodeDecodeError("utf-16", b"", 0, 1, "odd")
 
-    monkeypatch.setattr("whichpage.worker.open_source", lambda *_, **__: opens())
+    monkeypatch.setattr("whichpage.worker.open_source", opens)
     other = make_pdf(tmp_path / "b.pdf", 1)
     assert does.do(Inspect(other)) == Failed("cannot be read (unexpected UnicodeDecodeError)")
 

@@ -74,11 +74,13 @@ class Work:
 
     done: the page numbers that an interrupted adder has already written; not those to be indexed anew.
     replaces: whether the file held another content before.
+    retried: whether the book is whole but for pages that could not be read, which are tried again.
     """
 
     book: int
     done: frozenset[int]
     replaces: bool
+    retried: bool = False
 
 
 class Adder:
@@ -181,8 +183,10 @@ class Adder:
         with self._database.transaction() as connection:
             connection.execute("UPDATE meta SET value = NULL WHERE key = 'renewing'")
 
-    def settle(self, content: Content) -> Known | Busy | Work:
+    def settle(self, content: Content, *, retry: bool = False) -> Known | Busy | Work:
         """Decides what a file's content means to the library; claims the book when it is to be indexed.
+
+        retry: index pages again that could not be read, if the file is known to hold their book.
 
         Raises:
             LibraryOutdated: another process has begun to use other models.
@@ -202,8 +206,13 @@ class Adder:
             if row is None:
                 return Work(_claim(connection, content, self._presence.name), frozenset(), replaces)
             book, complete, owner = row
-            pages = connection.execute(f"SELECT number, {STALE} FROM page WHERE book = ?", (book,)).fetchall()
-            if complete and not any(stale for _, stale in pages):
+            pages = connection.execute(
+                f"SELECT number, {STALE}, trouble IS NOT NULL FROM page WHERE book = ?", (book,)
+            ).fetchall()
+            stale = {number for number, stale, _ in pages if stale}
+            retry = retry and before is not None and not replaces
+            unread = {number for number, _, unread in pages if unread and retry}
+            if complete and not stale and not unread:
                 return _place(connection, book, content, replaces=replaces)
             if owner is not None and self._presence.lives(owner):
                 return Busy(None if owner == self._presence.name else owner.partition("-")[0])
@@ -211,7 +220,8 @@ class Adder:
                 "UPDATE book SET owner = ?, source = ?, pages = ?, title = ? WHERE id = ?",
                 (self._presence.name, path, content.pages, content.title, book),
             )
-            return Work(book, frozenset(number for number, stale in pages if not stale), replaces)
+            done = frozenset(number for number, _, _ in pages) - stale - unread
+            return Work(book, done, replaces, retried=bool(complete) and not stale)
 
     def write(self, book: int, rows: Sequence[PageRow]) -> bool:
         """Writes a chunk of a claimed book's pages; False when the book was removed in the meantime.

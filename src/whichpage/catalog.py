@@ -496,6 +496,15 @@ class Catalog:
         )
         return {_path(path): Stamp(size, mtime_ns) for path, size, mtime_ns in rows}
 
+    def has_unread(self, path: Path) -> bool:
+        """Whether pages of the complete book that lies at the path could not be read."""
+        rows = self.database.query(
+            "SELECT EXISTS (SELECT 1 FROM page WHERE book = (SELECT book FROM file WHERE path = ?)"
+            " AND trouble IS NOT NULL)",
+            (os.fsencode(path),),
+        )
+        return bool(rows[0][0])
+
     def remove(self, name: str | int) -> Book:
         """Removes a book with all its pages; its files are left alone.
 

@@ -237,17 +237,17 @@ def _walk(
         except SourceError as error:
             yield error
             continue
-        yield from _books_in(folder, files, closed)
+        yield from _books_in(folder, files, closed, named=folder == top)
         stack += reversed(below)
 
 
 def _books_in(
-    folder: Path, files: list[Path], closed: Callable[[Path], bool]
+    folder: Path, files: list[Path], closed: Callable[[Path], bool], *, named: bool
 ) -> Iterator[Found | SourceError]:
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     if images:
         try:
-            yield Found(folder, _folder_stamp(folder, images), named=False)
+            yield Found(folder, _folder_stamp(folder, images), named)
         except SourceError as error:
             yield error
     for file in files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from whichpage import Library
 from whichpage.errors import BookNotFound, SourceError
 from whichpage.files import stamp
 from whichpage.indexing import AddProgress
+from whichpage.photo import Photo
 from whichpage.pool import Done, Lost
+from whichpage.reading import ReadLine
 from whichpage.sources import PdfSource
 from whichpage.tasks import Failed, Task, Transcribe, Transcript
 from whichpage.transcribing import Transcribing
@@ -171,6 +174,23 @@ class Many:
         return Lost(task, CRASH, task.numbers[0])
 
 
+class Mute:
+    """Stands for the models that read, and finds nothing; counts itself, and how often it reads."""
+
+    made = 0
+    reads = 0
+    fails_at = 0
+
+    def __init__(self, *, threads: int) -> None:
+        Mute.made += 1
+
+    def read(self, _: Photo, *, most: int) -> Iterator[ReadLine]:
+        Mute.reads += 1
+        if Mute.reads == Mute.fails_at:
+            raise MemoryError
+        yield from ()
+
+
 @pytest.fixture
 def ten_pages(tmp_path: Path) -> Library:
     make_pdf(tmp_path / "a.pdf", 10)
@@ -266,8 +286,25 @@ def test_a_worker_tells_a_page_without_words_from_one_that_it_cannot_read(
         return render(self, number, **options)
 
     monkeypatch.setattr(PdfSource, "render_colour", spoiled)
+    monkeypatch.setattr("whichpage.reading.TextReader", Mute)
+    monkeypatch.setattr(Mute, "made", 0)
     read = Worker(None, io.BytesIO()).do(Transcribe(book, stamp(book), 1, (1, 2, 3)))
     assert read == (Transcript(1), Transcript(2, trouble=trouble), Transcript(3))
+    # What may have taken the memory is made anew; what only says that a page is bad is not to blame.
+    assert Mute.made == (1 if isinstance(error, SourceError) else 2)
+
+
+def test_models_that_run_out_of_memory_cost_one_page_and_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 3)
+    monkeypatch.setattr("whichpage.reading.TextReader", Mute)
+    for name, value in (("made", 0), ("reads", 0), ("fails_at", 2)):
+        monkeypatch.setattr(Mute, name, value)
+    read = Worker(None, io.BytesIO()).do(Transcribe(book, stamp(book), 1, (1, 2, 3)))
+    trouble = "page 2 needs too much memory"
+    assert read == (Transcript(1), Transcript(2, trouble=trouble), Transcript(3))
+    assert (Mute.made, Mute.reads) == (2, 3)
 
 
 def test_a_book_that_is_removed_meanwhile_is_no_trouble(ten_pages: Library) -> None:

@@ -97,9 +97,11 @@ class Worker:
         except SourceError as error:
             return Failed(error.reason, no_book=isinstance(error, NoBook))
         except MemoryError:
+            self._forget()
             return Failed("needs too much memory")
         # The libraries that read files raise nearly every type there is on damaged ones.
         except Exception as error:
+            self._forget()
             return Failed(_unforeseen(error))
 
     def _inspect(self, path: Path) -> Content:
@@ -174,12 +176,14 @@ class Worker:
         self._beat(number)
         try:
             page = decode(source.render_colour(number, long_side=WORKING_SIDE))
-            read = self._reader.read(page, most=_MOST_LINES)
+            read = list(self._reader.read(page, most=_MOST_LINES))
         except SourceError as error:
             return Transcript(number, trouble=error.reason)
         except MemoryError:
+            self._forget()
             return Transcript(number, trouble=f"page {number} needs too much memory")
         except Exception as error:
+            self._forget()
             return Transcript(number, trouble=f"page {number} {_unforeseen(error)}")
         height, width = page.pixels.shape[:2]
         lines = [
@@ -192,12 +196,19 @@ class Worker:
     def _opened(self, path: Path, at: Stamp) -> Source:
         """The book, kept open from one chunk of its pages to the next."""
         if self._source is not None and (self._source.path != path or self._stamp != at):
-            self._source.close()
-            self._source = None
+            source, self._source = self._source, None
+            source.close()
         if self._source is None:
             self._source = open_source(path, alive=self._beat)
             self._stamp = at
         return self._source
+
+    def _forget(self) -> None:
+        """Begins anew with the next task or page: what is open may be half read, or take the memory."""
+        source, self._source, self._reader = self._source, None, None
+        if source is not None:
+            with suppress(Exception):
+                source.close()
 
     def _beat(self, page: int | None = None) -> None:
         send(self._output, Beat(page))

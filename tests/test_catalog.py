@@ -141,7 +141,9 @@ def test_pages_are_found_once_the_book_is_complete(tmp_path: Path, catalog: Cata
     assert (shown.state, shown.title, shown.size) == ("complete", "Title a", 1)
     info = catalog.info()
     assert (info.books, info.pages, info.blank, info.unreadable, info.unfinished) == (1, 4, 1, 1, 0)
-    assert check(catalog).problems == ()
+    assert check(catalog).problems == (
+        f"{book.path}: 1 page could not be read (page 4 is damaged); add this path itself to try again",
+    )
 
 
 def test_who_searches_sees_what_another_adds(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -186,6 +188,51 @@ def test_interrupted_book_goes_on_where_it_stopped(tmp_path: Path, catalog: Cata
         assert second.write(work.book, [row(1), row(3)])
         assert second.finish(work.book, book)
     assert [page.number for page in catalog.pages(list(catalog.codes()[0]))] == [2, 1, 3]
+
+
+def test_pages_that_could_not_be_read_are_tried_again_when_that_is_asked(
+    tmp_path: Path, catalog: Catalog, adder: Adder
+) -> None:
+    book = content(tmp_path / "a.pdf", "a", pages=4)
+    work = adder.settle(book)
+    assert isinstance(work, Work)
+    failed = [PageRow(n, trouble=f"page {n} needs too much memory") for n in (2, 4)]
+    adder.write(work.book, [row(1), failed[0], PageRow(3), failed[1]])
+    adder.finish(work.book, book)
+    assert check(catalog).unread == ((book.path, 2, "page 2 needs too much memory"),)
+    assert catalog.has_unread(book.path)
+    assert adder.settle(book) == Known("unchanged", book.path)
+    copy = content(tmp_path / "copy.pdf", "a", pages=4)
+    assert adder.settle(copy, retry=True) == Known("copy", book.path)
+    copy.path.unlink()
+    adder.sweep()
+    before = catalog.codes()[0].tolist()
+
+    assert adder.settle(book, retry=True) == Work(work.book, frozenset({1, 3}), replaces=False, retried=True)
+    assert catalog.codes()[0].tolist() == before  # the others are found meanwhile
+    generation = catalog.generation()
+    adder.write(work.book, [row(2), PageRow(4, trouble="page 4 is damaged")])
+    adder.finish(work.book, book)
+    assert catalog.generation() > generation
+    assert [page.number for page in catalog.pages(catalog.codes()[0].tolist())] == [1, 2]
+    assert catalog.page_states(work.book, first=1, count=9) == [
+        PageState(1, blank=False, trouble=None),
+        PageState(2, blank=False, trouble=None),
+        PageState(3, blank=True, trouble=None),
+        PageState(4, blank=False, trouble="page 4 is damaged"),
+    ]
+    assert check(catalog).unread == ((book.path, 1, "page 4 is damaged"),)
+
+    again = adder.settle(book, retry=True)
+    assert again == Work(work.book, frozenset({1, 2, 3}), replaces=False, retried=True)
+    adder.abandon(work.book)
+    assert [shown.state for shown in catalog.books()] == ["complete"]
+    adder.settle(book, retry=True)
+    adder.write(work.book, [row(4)])
+    adder.finish(work.book, book)
+    assert not catalog.has_unread(book.path)
+    assert adder.settle(book, retry=True) == Known("unchanged", book.path)
+    assert check(catalog).problems == ()
 
 
 def test_two_adders_share_the_work(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
@@ -809,6 +856,46 @@ def test_text_is_replaced_and_renewed_with_its_book(tmp_path: Path, catalog: Cat
     assert catalog.pages_with("thethird", most=9) == [2]
     catalog.remove("a")
     assert catalog.database.query("SELECT COUNT(*) FROM text") == [(0,)]
+    assert check(catalog).problems == ()
+
+
+def test_text_that_was_read_outlives_a_change_of_its_file(
+    tmp_path: Path, catalog: Catalog, adder: Adder
+) -> None:
+    """Of a folder of scans that gained one at its start; two pages look the same, one was read in vain."""
+    looks = [JPEG + bytes([look]) for look in (1, 2, 3, 3, 4)]
+    old = content(tmp_path / "a.pdf", "old", pages=5)
+    work = adder.settle(old)
+    assert isinstance(work, Work)
+    adder.write(work.book, [PageRow(n, codes(n), look) for n, look in enumerate(looks, 1)])
+    adder.finish(work.book, old)
+    read = {n: written(n, f"readonpage{n}") for n in (1, 3, 4)}
+    catalog.write_text(work.book, [(n, page.text, page.places) for n, page in read.items()])
+    catalog.write_text(work.book, [(5, "", b"")])
+
+    new = content(old.path, "new", pages=8)
+    work = adder.settle(new)
+    assert isinstance(work, Work)
+    shown = [JPEG, *looks, looks[2], looks[0]]
+    rows = [PageRow(n, codes(n), look) for n, look in enumerate(shown, 1)]
+    rows[1] = replace(rows[1], text=(own := written(2, "printedbyitself")).text, places=own.places)
+    adder.write(work.book, rows)
+    adder.finish(work.book, new)
+    adder.sweep()
+    assert {number: lines for (_, number), lines in texts(catalog).items()} == {
+        1: [],
+        2: ["printedbyitself"],
+        3: [],
+        4: ["readonpage3"],
+        5: ["readonpage4"],
+        6: [],
+        7: [],
+        8: ["readonpage1"],
+    }
+    assert catalog.textless(work.book) == [1, 3, 7]  # and the sixth is not read in vain again
+    (line,) = catalog.printed_lines([catalog.page_id(work.book, 4)])[0]
+    assert line.start == pytest.approx((0.1, 0.1), abs=1e-4)
+    assert len(catalog.pages_with("readonpage", most=9) or []) == 3
     assert check(catalog).problems == ()
 
 

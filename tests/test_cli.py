@@ -135,6 +135,9 @@ def test_scans_are_read(library: type[ToldLibrary], capsys: Output) -> None:
     assert run(["read", "a", "b", "--workers", "2"]) == 2
     assert capsys.readouterr() == ("pages read: 1; 0.5 s\n", "whichpage: /b/x.pdf: does not exist\n")
     assert library.asked[-2] == (("a", "b"), {"workers": 2, "progress": None})
+    library.read_report = ReadReport(pages=9, incomplete=((Path("/b/x.pdf"), "1 page could not"),))
+    assert run(["read"]) == 2
+    assert capsys.readouterr() == ("pages read: 9; 0.0 s\n", "whichpage: /b/x.pdf: 1 page could not\n")
 
 
 def test_not_found_is_said_and_exits_with_1(library: type[ToldLibrary], capsys: Output) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -236,6 +238,20 @@ def test_index_that_was_saved_votes_as_before(tmp_path: Path) -> None:
     assert votes(again, photo, among=pages, top=5) == votes(index, photo, among=pages, top=5)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs bytes in names")
+def test_index_is_kept_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    """In the format that faiss itself reads and writes."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9 \xff")
+    folder.mkdir()
+    index = filed({page: random_vectors(20, seed=page) for page in range(30)})
+    index.supersede(folder / "features.0-1.faiss")
+    again = FeatureIndex.load(folder / "features.0-1.faiss", words(6))
+    assert again is not None
+    assert len(again) == 600
+    faiss.write_index_binary(index._file, str(tmp_path / "plain.faiss"))
+    assert (folder / "features.0-1.faiss").read_bytes() == (tmp_path / "plain.faiss").read_bytes()
+
+
 def test_file_that_is_no_index_is_not_taken_for_one(tmp_path: Path) -> None:
     path = tmp_path / "features.0-1.faiss"
     assert FeatureIndex.load(path, words(6)) is None
@@ -243,6 +259,8 @@ def test_file_that_is_no_index_is_not_taken_for_one(tmp_path: Path) -> None:
     assert FeatureIndex.load(path, words(6)) is None
     filed({1: random_vectors(5, seed=1)}).save(path)
     assert FeatureIndex.load(path, words(40)) is None
+    path.write_bytes(path.read_bytes()[:-9])
+    assert FeatureIndex.load(path, words(6)) is None
 
 
 def test_index_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

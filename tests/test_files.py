@@ -97,9 +97,43 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     assert sorted(paths(tmp_path)) == sorted(names)
 
 
+def test_of_a_folder_that_is_known_as_a_book_only_its_own_images_are_one(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    make_pdf(folder / "a.pdf", 1)
+    make_archive(folder / "below" / "b.cbz", ["1.jpg"])
+    (folder / "1.jpg").write_bytes(image_bytes(1))
+    book, gone = make_pdf(tmp_path / "c.pdf", 1), tmp_path / "gone.pdf"
+    *found, error = scan([book], books=[folder, book, gone])
+    assert found == [Found(book, stamp(book), named=True), Found(folder, stamp(folder), named=True)]
+    assert str(error) == f"{gone}: does not exist"
+    assert paths(folder) == [".", "a.pdf", "below/b.cbz"]
+
+
+def test_a_folder_of_images_is_named_by_its_own_path(tmp_path: Path) -> None:
+    for name in ("1.jpg", "below/1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(image_bytes(1))
+    named = {found.path: found.named for found in scan([tmp_path]) if isinstance(found, Found)}
+    assert named == {tmp_path: True, tmp_path / "below": False}
+
+
 def test_missing_path_is_said() -> None:
     (error,) = scan([Path("/nowhere/at/all")])
     assert str(error) == "/nowhere/at/all: does not exist"
+
+
+@POSIX
+def test_a_path_that_may_not_be_looked_at_is_an_error_and_the_others_are_found(tmp_path: Path) -> None:
+    """Longer than any name may be, as one that the system answers with an error of its own."""
+    long = tmp_path / ("x" * 300)
+    book = make_pdf(tmp_path / "a.pdf", 1)
+    error, found = scan([long, book])
+    assert str(error) == f"{long}: cannot be read (file name too long)"
+    assert isinstance(found, Found)
+    assert found.path == book
+    for ask in (kind_of, sha256, stamp):
+        with pytest.raises(SourceError, match="file name too long"):
+            ask(long)
 
 
 def test_kind_is_told_by_content(tmp_path: Path) -> None:

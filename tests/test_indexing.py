@@ -45,7 +45,7 @@ def add(library: Path, *paths: Path, encoder: str = "whichpage.encoder:Encoder.l
         Adder(catalog, "tiny", features="small") as adder,
         Pool(Setup(encoder, TINY_MODEL, WORKER_MEMORY), size=2, seconds=2) as pool,
     ):
-        report = Indexing(adder, pool).run(scan(paths), catalog.known())
+        report = Indexing(adder, pool).run(scan(paths), catalog.known(), unread=catalog.has_unread)
         adder.sweep()
         assert check(catalog).damage == ()
     return report
@@ -230,6 +230,34 @@ def test_pages_that_kill_or_hang_are_left_out_of_their_book(tmp_path: Path) -> N
     with Catalog.open(tmp_path / "library") as catalog:
         assert [(book.path, book.unreadable) for book in catalog.books()] == [(good, 0), (folder, 2)]
         assert len(catalog.codes()[0]) == 42
+
+
+def test_pages_that_were_lost_are_tried_again_when_their_book_is_named(tmp_path: Path) -> None:
+    """Here with an encoder that no page harms, as on a machine with more memory; a walk leaves them."""
+    folder, library = tmp_path / "books" / "scans", tmp_path / "library"
+    folder.mkdir(parents=True)
+    for number, grey in ((1, 255), (2, 50), (3, 120)):
+        image = Image.new("L", (400, 600), grey)
+        image.paste(255 - grey // 2, (50, 50 * number, 300, 50 * number + 30))
+        image.save(folder / f"{number}.png")
+    report = add(library, tmp_path / "books", encoder="misbehaving:load")
+    assert report.incomplete == (
+        (folder, "2 of 3 pages cannot be read; page 2 crashes the program that reads it"),
+    )
+    report = add(library, tmp_path / "books")
+    assert (report.unchanged, report.pages, report.incomplete) == (1, 0, ())
+
+    report = add(library, folder, encoder="misbehaving:load")  # in vain
+    assert (report.unchanged, report.added, report.pages) == (1, 0, 2)
+    assert report.incomplete == (
+        (folder, "2 of 3 pages cannot be read; page 2 crashes the program that reads it"),
+    )
+    report = add(library, folder)
+    assert (report.unchanged, report.added, report.pages, report.incomplete) == (1, 0, 2, ())
+    with Catalog.open(library) as catalog:
+        assert [page.number for page in catalog.pages(catalog.codes()[0].tolist())] == [1, 2, 3]
+        assert check(catalog).problems == ()
+    assert add(library, folder).pages == 0
 
 
 def test_book_that_kills_again_and_again_is_given_up(tmp_path: Path) -> None:

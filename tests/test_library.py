@@ -103,6 +103,51 @@ def test_bad_files_are_named_and_the_rest_goes_on(books: Path, library: Library)
     assert report.added == 3
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere locks outlive another closing of their file")
+def test_a_library_among_the_books_keeps_its_locks_while_it_is_added_to(books: Path) -> None:
+    """Another process still sees that the adder lives, and that the library is open, links or no links."""
+    folder = books / "my library"
+    with Library.open(folder, model=TINY_MODEL, create=True) as library:
+        file = folder / "library.sqlite"
+        (books / "link.txt").symlink_to(file)
+        (books / "twin.txt").hardlink_to(folder / "library.sqlite-shm")
+        make_pdf(books / "library.sqlite-old", 1)  # by its name, of another library
+        make_pdf(books / "really.dat", 1)
+        (books / "again.dat").symlink_to(books / "really.dat")
+        before = held_locks(folder)
+        program = (
+            "import sys; from pathlib import Path; from whichpage.database import _locked\n"
+            f"print([_locked(path) for path in Path({str(folder)!r}).glob('adding-*.lock')])"
+        )
+        told: list[str] = []
+        kept: list[set[str]] = []
+
+        def look(_: AddProgress) -> None:
+            if not told:
+                told.append(subprocess.check_output([sys.executable, "-c", program], text=True))
+                kept.append(held_locks(folder))
+
+        report = library.add(books, progress=look)
+    assert told == ["[True]\n"]
+    assert before <= kept[0]
+    if Path("/proc/locks").exists():
+        assert {"library.sqlite", "library.sqlite-shm"} <= before
+        assert len(kept[0]) == len(before) + 1  # the adder's own
+    assert (report.added, len(report.copies), report.failed) == (3, 1, ())
+
+
+def held_locks(folder: Path) -> set[str]:
+    """The files of a folder that this process has locked, where the system tells."""
+    if not (locks := Path("/proc/locks")).exists():
+        return set()
+    held = {
+        line.split()[5].rpartition(":")[2]
+        for line in locks.read_text().splitlines()
+        if line.split()[4] == str(os.getpid())
+    }
+    return {file.name for file in folder.iterdir() if str(file.stat().st_ino) in held}
+
+
 def test_pages_keep_their_small_footprint(library: Library, tmp_path: Path) -> None:
     library.add(make_pdf(tmp_path / "a.pdf", 200))
     assert library.info().bytes / 200 < 20_000
@@ -191,6 +236,41 @@ def test_renewing_forgets_no_book_whose_file_is_away(books: Path, library: Libra
     assert (report.added, report.unchanged, report.pages) == (1, 1, 5)
     assert library.find(scan).matches[0].page == 2
     assert catalog.pages_with("page2text", most=9) == [catalog.page_id(1, 2)]
+    assert library.check().problems == ()
+
+
+def test_renewing_adds_no_book_that_is_not_there(library: Library, tmp_path: Path) -> None:
+    """Not even below a folder whose images are one: books that were removed, or never added."""
+    folder = tmp_path / "scans"
+    removed = make_pdf(folder / "removed.pdf", 1)
+    make_archive(folder / "below" / "c.cbz", ["1.jpg"])
+    (folder / "1.png").write_bytes(image_bytes(7, "PNG"))
+    library.add(folder)
+    library.remove("removed")
+    library.remove("c")
+    make_pdf(folder / "never.pdf", 1, seed=3)
+    report = library.add(renew=True)
+    assert (report.added, report.pages, report.failed) == (1, 1, ())
+    assert [book.path for book in library.books()] == [folder]
+    report = library.add(removed, renew=True)
+    assert (report.added, [book.path for book in library.books()]) == (2, [folder, removed])
+
+
+def test_what_was_read_on_scans_stays_when_one_joins_them(library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for number in (2, 3):
+        (folder / f"{number}.png").write_bytes(image_bytes(number, "PNG"))
+    library.add(folder)
+    book = library.catalog.book_at(folder).id
+    library.catalog.write_text(book, [(1, "readontwo", bytes(8)), (2, "readonthree", bytes(8))])
+    (folder / "1.png").write_bytes(image_bytes(1, "PNG"))
+    report = library.add(folder)
+    assert (report.changed, report.pages) == (1, 3)
+    book = library.catalog.book_at(folder).id
+    assert library.catalog.textless(book) == [1]
+    for number, text in ((2, "readontwo"), (3, "readonthree")):
+        assert library.catalog.pages_with(text, most=9) == [library.catalog.page_id(book, number)]
     assert library.check().problems == ()
 
 

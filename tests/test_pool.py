@@ -76,6 +76,40 @@ def test_hung_worker_is_noticed_while_others_are_busy(tmp_path: Path) -> None:
     assert done > 10
 
 
+def test_worker_is_not_blamed_for_the_time_in_which_nobody_listened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the adding process is stopped for a while: of 4 silent seconds 3 are not listened to."""
+    monkeypatch.setattr("whichpage.pool._ABSENT_SECONDS", 1)
+    book = make_pdf(tmp_path / "a.pdf", 40)
+    with Pool(Setup("misbehaving:slow", None, MEMORY), size=1, seconds=2) as pool:
+        pool.give(Index(book, stamp(book), tuple(range(1, 41))))
+        for rendering in (True, False):
+            while (pool._busy[0].page is not None) is not rendering:
+                time.sleep(0.01)
+        time.sleep(3)
+        while (event := pool.wait()) is None:
+            pass
+        assert isinstance(event, Done)
+        assert len(event.result) == 40
+
+
+def test_worker_whose_answer_waits_to_be_read_is_not_overdue(tmp_path: Path) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 1)
+    with Pool(SETUP, size=1, seconds=2) as pool:
+        pool.give(Inspect(book))
+        while pool._messages.empty():
+            time.sleep(0.01)
+        pool._listened = time.monotonic()
+        pool._busy[0].heard -= 100
+        assert isinstance(pool.wait(), Done)
+        pool.give(Index(folder_of(tmp_path / "b", 120), stamp(tmp_path / "b"), (1,)))
+        while pool._busy[0].page is None:
+            time.sleep(0.01)
+        pool._busy[0].heard -= 100
+        assert isinstance(pool.wait(), Lost)  # over the next task it hangs
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's memory")
 def test_memory_is_limited(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "a", 180)

@@ -324,3 +324,37 @@ def test_a_page_that_the_book_has_not_is_said(number: int, tmp_path: Path) -> No
             for ask in (source.text, source.lines, source.render_with_lines):
                 with pytest.raises(SourceError, match=f"has no page {number}"):
                     ask(number)
+
+
+def test_a_title_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:
+    """Half a surrogate pair in UTF-16; whole ones are kept."""
+    for title, expected in (
+        ("\\376\\377\\000A\\330\\000\\000B", ""),
+        ("\\376\\377\\000A\\330\\074\\337\\261", "A\U0001f3b1"),
+    ):
+        book = written(tmp_path / "a.pdf", pdf_bytes(2, title=title))
+        with open_source(book) as source:
+            assert (source.title, source.pages) == (expected, 2)
+
+
+def test_a_sign_of_life_is_given_for_each_tiff_that_is_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with zipfile.ZipFile(tmp_path / "a.cbz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("1.tif", "2.tiff", "3.TIF", "4.png"):
+            data = image_bytes(1, "PNG" if name.endswith("png") else "TIFF")
+            archive.writestr(name, data)
+            (folder / name).write_bytes(data)
+    assert [signs_of_life(book) for book in (tmp_path / "a.cbz", folder)] == [3, 3]
+
+
+def signs_of_life(book: Path) -> int:
+    """How many are given while a book of four pages is opened."""
+    signs: list[None] = []
+
+    def alive() -> None:
+        signs.append(None)
+
+    with open_source(book, alive=alive) as source:
+        assert source.pages == 4
+    return len(signs)

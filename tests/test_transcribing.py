@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,17 @@ from books import TINY_MODEL, make_pdf, make_written_pdf
 from PIL import Image, ImageDraw, ImageFont
 
 from whichpage import Library
-from whichpage.errors import BookNotFound
+from whichpage.errors import BookNotFound, SourceError
+from whichpage.files import stamp
 from whichpage.indexing import AddProgress
+from whichpage.photo import Photo
 from whichpage.pool import Done, Lost
+from whichpage.reading import ReadLine
+from whichpage.sources import PdfSource
 from whichpage.tasks import Failed, Task, Transcribe, Transcript
 from whichpage.transcribing import Transcribing
+from whichpage.types import Colour
+from whichpage.worker import Worker
 
 WORDS = ("The quick brown fox", "jumps over the lazy dog", "while seven wizards", "box with quartz")
 
@@ -109,7 +117,10 @@ class Told:
     """A pool whose workers' fates are told: for each task one of them, in their order."""
 
     def __init__(self, *fates: str | int | None) -> None:
-        """None: all is read. A page number: the worker dies over it. Words: the task fails with them."""
+        """None: all is read. A page number: the worker dies over it. Words: the task fails with them.
+
+        Words that begin with a page and its number: that page cannot be read.
+        """
         self.fates = deque(fates)
         self.given: list[tuple[int, ...]] = []
         self._task: Transcribe | None = None
@@ -129,9 +140,55 @@ class Told:
         fate = self.fates.popleft() if self.fates else None
         if isinstance(fate, int):
             return Lost(task, "crashes the program that reads it", fate or None)
-        if isinstance(fate, str):
+        if isinstance(fate, str) and not fate.startswith("page"):
             return Done(task, Failed(fate))
-        return Done(task, tuple(Transcript(number, f"page{number}", bytes(8)) for number in task.numbers))
+        bad = int(fate.split()[1]) if fate else 0
+        return Done(
+            task,
+            tuple(
+                Transcript(number, trouble=fate)
+                if number == bad
+                else Transcript(number, f"page{number}", bytes(8))
+                for number in task.numbers
+            ),
+        )
+
+
+class Many:
+    """A pool of several workers, each of which dies over the first page of its task; the last one first."""
+
+    def __init__(self, size: int) -> None:
+        self.free = size
+        self.given: list[tuple[int, ...]] = []
+        self._tasks: deque[Transcribe] = deque()
+
+    def give(self, task: Task) -> None:
+        assert isinstance(task, Transcribe)
+        self.free -= 1
+        self.given.append(task.numbers)
+        self._tasks.append(task)
+
+    def wait(self) -> Lost:
+        self.free += 1
+        task = self._tasks.popleft()
+        return Lost(task, CRASH, task.numbers[0])
+
+
+class Mute:
+    """Stands for the models that read, and finds nothing; counts itself, and how often it reads."""
+
+    made = 0
+    reads = 0
+    fails_at = 0
+
+    def __init__(self, *, threads: int) -> None:
+        Mute.made += 1
+
+    def read(self, _: Photo, *, most: int) -> Iterator[ReadLine]:
+        Mute.reads += 1
+        if Mute.reads == Mute.fails_at:
+            raise MemoryError
+        yield from ()
 
 
 @pytest.fixture
@@ -143,25 +200,111 @@ def ten_pages(tmp_path: Path) -> Library:
 
 
 def read_by(pool: Told, library: Library) -> tuple[int, int, tuple[str, ...]]:
-    """Pages read, wordless ones, and why books failed."""
-    report = Transcribing(library.catalog, pool).run(library.books())  # type: ignore[arg-type]
-    return report.pages, report.wordless, tuple(reason for _, reason in report.failed)
+    """Pages read, wordless ones, and why books, or pages of them, were not."""
+    told: list[AddProgress] = []
+    report = Transcribing(library.catalog, pool, told.append).run(library.books())  # type: ignore[arg-type]
+    if not report.failed and told:
+        assert told[-1].pages_done == told[-1].pages_total == report.pages
+    return report.pages, report.wordless, tuple(why for _, why in (*report.failed, *report.incomplete))
 
 
-def test_a_page_that_kills_its_worker_is_left_without_text(ten_pages: Library) -> None:
+CRASH = "crashes the program that reads it"
+
+
+def test_a_page_that_kills_its_worker_is_tried_again_in_the_next_run(ten_pages: Library) -> None:
     pool = Told(None, 6)
-    assert read_by(pool, ten_pages) == (10, 1, ())
+    assert read_by(pool, ten_pages) == (9, 0, (f"1 page could not be read; page 6 {CRASH}",))
     assert pool.given == [(1, 2, 3, 4), (5, 6, 7, 8), (5, 7, 8), (9, 10)]
-    assert ten_pages.read(workers=1).pages == 0  # it is not tried again
     assert ten_pages.check().problems == ()
+    pool = Told()
+    assert read_by(pool, ten_pages) == (1, 0, ())
+    assert pool.given == [(6,)]
+    page = page_of(ten_pages, ten_pages.books()[0].path, 6)
+    assert [line.text for line in ten_pages.catalog.printed_lines([page])[0]] == ["page6"]
+
+
+def test_a_page_that_cannot_be_read_in_three_runs_is_given_up(ten_pages: Library) -> None:
+    told = f"2 pages could not be read; page 2 {CRASH}"
+    assert read_by(Told(2, None, "page 7 is damaged"), ten_pages) == (8, 0, (told,))
+    for _ in range(2):
+        assert read_by(Told(2, "page 7 is damaged"), ten_pages) == (0, 0, (told,))
+    for _ in range(2):
+        pool = Told()
+        assert read_by(pool, ten_pages) == (0, 0, ())
+        assert pool.given == []
+    assert ten_pages.check().problems == ()
+    assert ten_pages.catalog.database.query("SELECT COUNT(*) FROM meta WHERE key LIKE 'unread%'") == [(0,)]
+
+
+def test_runs_of_a_page_that_was_removed_or_read_are_not_noted_any_more(ten_pages: Library) -> None:
+    noted = "SELECT value FROM meta WHERE key LIKE 'unread%'"
+    for _ in range(2):
+        read_by(Told(3), ten_pages)
+    assert ten_pages.catalog.database.query(noted) == [(2,)]
+    path = ten_pages.books()[0].path
+    ten_pages.remove("a")
+    ten_pages.add(path)
+    read_by(Told(3), ten_pages)
+    assert ten_pages.catalog.database.query(noted) == [(1,)]
+    read_by(Told(), ten_pages)
+    assert ten_pages.catalog.database.query(noted) == []
 
 
 def test_a_book_that_kills_again_and_again_or_fails_is_given_up(ten_pages: Library) -> None:
-    crash = "crashes the program that reads it"
-    assert read_by(Told(1, 2, 3), ten_pages) == (2, 2, (crash,))
-    assert read_by(Told(0), ten_pages) == (0, 0, (crash,))
+    three = f"3 pages could not be read; page 1 {CRASH}"
+    assert read_by(Told(1, 2, 3), ten_pages) == (0, 0, (CRASH, three))
+    assert read_by(Told(0), ten_pages) == (0, 0, (CRASH,))
     assert read_by(Told("has changed"), ten_pages) == (0, 0, ("has changed",))
-    assert read_by(Told(), ten_pages) == (8, 0, ())
+    assert read_by(Told(), ten_pages) == (10, 0, ())
+
+
+def test_a_book_that_was_given_up_is_not_taken_up_again_by_what_was_under_way(ten_pages: Library) -> None:
+    """Of four workers at one book, each dies over a page of its own."""
+    pool = Many(4)
+    report = Transcribing(ten_pages.catalog, pool).run(ten_pages.books())  # type: ignore[arg-type]
+    assert report.pages == 0
+    assert pool.given == [(1, 2, 3, 4), (5, 6, 7, 8), (9, 10), (2, 3, 4), (6, 7, 8)]
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (SourceError(Path("x"), "page 2 is damaged"), "page 2 is damaged"),
+        (MemoryError(), "page 2 needs too much memory"),
+        (ZeroDivisionError(), "page 2 cannot be read (unexpected ZeroDivisionError)"),
+    ],
+)
+def test_a_worker_tells_a_page_without_words_from_one_that_it_cannot_read(
+    error: Exception, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 3)
+    render = PdfSource.render_colour
+
+    def spoiled(self: PdfSource, number: int, **options: int) -> Colour:
+        if number == 2:
+            raise error
+        return render(self, number, **options)
+
+    monkeypatch.setattr(PdfSource, "render_colour", spoiled)
+    monkeypatch.setattr("whichpage.reading.TextReader", Mute)
+    monkeypatch.setattr(Mute, "made", 0)
+    read = Worker(None, io.BytesIO()).do(Transcribe(book, stamp(book), 1, (1, 2, 3)))
+    assert read == (Transcript(1), Transcript(2, trouble=trouble), Transcript(3))
+    # What may have taken the memory is made anew; what only says that a page is bad is not to blame.
+    assert Mute.made == (1 if isinstance(error, SourceError) else 2)
+
+
+def test_models_that_run_out_of_memory_cost_one_page_and_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = make_pdf(tmp_path / "a.pdf", 3)
+    monkeypatch.setattr("whichpage.reading.TextReader", Mute)
+    for name, value in (("made", 0), ("reads", 0), ("fails_at", 2)):
+        monkeypatch.setattr(Mute, name, value)
+    read = Worker(None, io.BytesIO()).do(Transcribe(book, stamp(book), 1, (1, 2, 3)))
+    trouble = "page 2 needs too much memory"
+    assert read == (Transcript(1), Transcript(2, trouble=trouble), Transcript(3))
+    assert (Mute.made, Mute.reads) == (2, 3)
 
 
 def test_a_book_that_is_removed_meanwhile_is_no_trouble(ten_pages: Library) -> None:

@@ -21,6 +21,7 @@ from whichpage.files import stamp
 from whichpage.printed import PrintedLine, unpack
 from whichpage.sources import open_source, thumbnail
 from whichpage.tasks import Beat, Failed, Index, Inspect, Read, Show, receive
+from whichpage.types import PageImage
 from whichpage.worker import Models, Worker, is_blank
 
 
@@ -125,6 +126,43 @@ def test_bad_page_is_in_trouble_and_the_others_are_not(tmp_path: Path) -> None:
         "page 2 (2.png) is damaged, or no image that can be read",
         None,
     ]
+
+
+def test_what_no_library_says_it_raises_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a page, it costs that page alone."""
+    book = make_pdf(tmp_path / "a.pdf", 3)
+    render = sources.PdfSource.render_with_lines
+
+    def fails(self: sources.PdfSource, number: int) -> tuple[PageImage, list[PrintedLine]]:
+        if number == 2:
+            raise KeyError("odd")
+        return render(self, number)
+
+    monkeypatch.setattr(sources.PdfSource, "render_with_lines", fails)
+    does, _ = worker()
+    rows = does.do(Index(book, stamp(book), (1, 2, 3)))
+    assert isinstance(rows, list)
+    assert [row.trouble for row in rows] == [None, "page 2 cannot be read (unexpected KeyError)", None]
+
+    def opens(*_: object, **__: object) -> None:
+        raise UnicodeDecodeError("utf-16", b"", 0, 1, "odd")
+
+    monkeypatch.setattr("whichpage.worker.open_source", opens)
+    other = make_pdf(tmp_path / "b.pdf", 1)
+    assert does.do(Inspect(other)) == Failed("cannot be read (unexpected UnicodeDecodeError)")
+
+
+def test_a_book_of_many_tiffs_gives_signs_of_life_while_it_is_opened(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}.tif").write_bytes(image_bytes(number, "TIFF"))
+    does, output = worker()
+    # One for each image that is hashed, one before the book is opened, one for each image that is.
+    assert isinstance(does.do(Inspect(tmp_path)), Content)
+    output.seek(0)
+    assert [receive(output) for _ in range(40 + 1 + 40)] == [Beat()] * 81
+    assert output.read() == b""
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
 
@@ -72,11 +74,13 @@ class Work:
 
     done: the page numbers that an interrupted adder has already written; not those to be indexed anew.
     replaces: whether the file held another content before.
+    retried: whether the book is whole but for pages that could not be read, which are tried again.
     """
 
     book: int
     done: frozenset[int]
     replaces: bool
+    retried: bool = False
 
 
 class Adder:
@@ -179,8 +183,10 @@ class Adder:
         with self._database.transaction() as connection:
             connection.execute("UPDATE meta SET value = NULL WHERE key = 'renewing'")
 
-    def settle(self, content: Content) -> Known | Busy | Work:
+    def settle(self, content: Content, *, retry: bool = False) -> Known | Busy | Work:
         """Decides what a file's content means to the library; claims the book when it is to be indexed.
+
+        retry: index pages again that could not be read, if the file is known to hold their book.
 
         Raises:
             LibraryOutdated: another process has begun to use other models.
@@ -200,8 +206,13 @@ class Adder:
             if row is None:
                 return Work(_claim(connection, content, self._presence.name), frozenset(), replaces)
             book, complete, owner = row
-            pages = connection.execute(f"SELECT number, {STALE} FROM page WHERE book = ?", (book,)).fetchall()
-            if complete and not any(stale for _, stale in pages):
+            pages = connection.execute(
+                f"SELECT number, {STALE}, trouble IS NOT NULL FROM page WHERE book = ?", (book,)
+            ).fetchall()
+            stale = {number for number, stale, _ in pages if stale}
+            retry = retry and before is not None and not replaces
+            unread = {number for number, _, unread in pages if unread and retry}
+            if complete and not stale and not unread:
                 return _place(connection, book, content, replaces=replaces)
             if owner is not None and self._presence.lives(owner):
                 return Busy(None if owner == self._presence.name else owner.partition("-")[0])
@@ -209,7 +220,8 @@ class Adder:
                 "UPDATE book SET owner = ?, source = ?, pages = ?, title = ? WHERE id = ?",
                 (self._presence.name, path, content.pages, content.title, book),
             )
-            return Work(book, frozenset(number for number, stale in pages if not stale), replaces)
+            done = frozenset(number for number, _, _ in pages) - stale - unread
+            return Work(book, done, replaces, retried=bool(complete) and not stale)
 
     def write(self, book: int, rows: Sequence[PageRow]) -> bool:
         """Writes a chunk of a claimed book's pages; False when the book was removed in the meantime.
@@ -241,7 +253,8 @@ class Adder:
     def finish(self, book: int, content: Content) -> bool:
         """Makes a book whose pages are all written complete, in place of what its file held before.
 
-        False when the book was removed in the meantime.
+        Pages that look as pages of that did, to the last bit, get the text that was read on those, which may
+        have taken hours. False when the book was removed in the meantime.
         """
         with self._database.transaction() as connection:
             if not self._owns(connection, book):
@@ -251,6 +264,11 @@ class Adder:
             )
             # Another version may count fewer pages than the one that indexed them first.
             connection.execute("DELETE FROM page WHERE book = ? AND number > ?", (book, content.pages))
+            before = connection.execute(
+                "SELECT book FROM file WHERE path = ? AND book != ?", (os.fsencode(content.path), book)
+            ).fetchone()
+            if before is not None:
+                _inherit_text(connection, before[0], book)
             _note_file(connection, book, content)
             note_change(connection)
         return True
@@ -293,10 +311,10 @@ class Adder:
         owner = connection.execute("SELECT owner FROM book WHERE id = ?", (book,)).fetchone()
         return owner is not None and owner[0] == self._presence.name
 
-    def _forget_unfinished(self, connection: sqlite3.Connection, path: bytes, sha256: str) -> None:
+    def _forget_unfinished(self, connection: sqlite3.Connection, path: bytes, digest: str) -> None:
         """Drops what was begun from this path when the file held something else."""
         rows = connection.execute(
-            "SELECT id, owner FROM book WHERE NOT complete AND source = ? AND sha256 != ?", (path, sha256)
+            "SELECT id, owner FROM book WHERE NOT complete AND source = ? AND sha256 != ?", (path, digest)
         ).fetchall()
         for book, owner in rows:
             if owner is None or not self._presence.lives(owner):
@@ -333,6 +351,32 @@ def _write_page(connection: sqlite3.Connection, book: int, row: PageRow) -> bool
     if row.text:
         note_text(connection, page, row.text, row.places)
     return there
+
+
+def _inherit_text(connection: sqlite3.Connection, before: int, book: int) -> None:
+    """Gives pages of a book that have no text that of the pages of another with the very same thumbnails.
+
+    Each page gives its text once, in the order of the pages, should several look the same.
+    """
+    known = "id IN (SELECT page FROM place)"
+    looks = "SELECT id, image FROM page JOIN thumbnail ON page = id WHERE book = ? AND {} ORDER BY number"
+    givers: dict[bytes, deque[int]] = {}
+    for page, image in connection.execute(looks.format(known), (before,)):
+        givers.setdefault(sha256(image).digest(), deque()).append(page)
+    if not givers:
+        return
+    pairs = [
+        (page, same.popleft())
+        for page, image in connection.execute(looks.format(f"NOT {known}"), (book,))
+        if (same := givers.get(sha256(image).digest()))
+    ]
+    for page, giver in pairs:
+        text, places = connection.execute(
+            "SELECT IFNULL(text.lines, ''), place.lines FROM place LEFT JOIN text ON text.rowid = page"
+            " WHERE page = ?",
+            (giver,),
+        ).fetchone()
+        note_text(connection, page, text, places)
 
 
 def _claim(connection: sqlite3.Connection, content: Content, owner: str) -> int:

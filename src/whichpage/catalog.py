@@ -43,6 +43,8 @@ _VALUES = 500
 _FEATURELESS = "NOT EXISTS (SELECT 1 FROM feature WHERE feature.page = thumbnail.page)"
 # Books of one name that are listed, to be told by their paths.
 _NAMED = 20
+# What begins the notes of how often a page could not be read, and how often it is tried.
+_UNREAD, _MOST_RUNS = "unread ", 3
 # Pages whose local features are read at once, some 5 MB.
 _PORTION = 1000
 
@@ -312,6 +314,34 @@ class Catalog:
                     continue
                 note_text(connection, row[0], text, places)
 
+    def count_unread(self, book: int, numbers: Sequence[int]) -> None:
+        """Counts that pages could not be read in a run; those that never could are given up.
+
+        One that is given up passes for one that has nothing to read.
+        """
+        with self.database.transaction() as connection:
+            for number in numbers:
+                row = connection.execute(
+                    "SELECT id, ? || id FROM page WHERE book = ? AND number = ? AND codes IS NOT NULL"
+                    " AND id NOT IN (SELECT page FROM place)",
+                    (_UNREAD, book, number),
+                ).fetchone()
+                if row is None:
+                    continue
+                page, key = row
+                connection.execute(
+                    "INSERT INTO meta VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET value = value + 1", (key,)
+                )
+                runs = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+                if runs >= _MOST_RUNS:
+                    note_text(connection, page, "", b"")
+            # Of pages that were removed: no other will ever have their ids.
+            connection.execute(
+                "DELETE FROM meta WHERE key LIKE ? || '%'"
+                " AND CAST(SUBSTR(key, ?) AS INTEGER) NOT IN (SELECT id FROM page)",
+                (_UNREAD, len(_UNREAD) + 1),
+            )
+
     def pages_with(self, piece: str, *, most: int) -> list[int] | None:
         """The ids of the pages that can be found and have the piece in a line of their text, ascending.
 
@@ -466,6 +496,15 @@ class Catalog:
         )
         return {_path(path): Stamp(size, mtime_ns) for path, size, mtime_ns in rows}
 
+    def has_unread(self, path: Path) -> bool:
+        """Whether pages of the complete book that lies at the path could not be read."""
+        rows = self.database.query(
+            "SELECT EXISTS (SELECT 1 FROM page WHERE book = (SELECT book FROM file WHERE path = ?)"
+            " AND trouble IS NOT NULL)",
+            (os.fsencode(path),),
+        )
+        return bool(rows[0][0])
+
     def remove(self, name: str | int) -> Book:
         """Removes a book with all its pages; its files are left alone.
 
@@ -535,6 +574,7 @@ class Catalog:
 
 def note_text(connection: sqlite3.Connection, page: int, text: str, places: bytes) -> None:
     """Writes the text of a page; "" for one that was read and holds nothing."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (f"{_UNREAD}{page}",))
     before = connection.execute("SELECT lines FROM text WHERE rowid = ?", (page,)).fetchone()
     connection.execute("INSERT OR REPLACE INTO place VALUES (?, ?)", (page, places))
     # Left alone if it is the same: the index of text takes longer to forget than to learn.

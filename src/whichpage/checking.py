@@ -20,7 +20,8 @@ class CheckReport:
 
     damage: what is wrong inside the library, a sentence each; empty when it is whole.
     missing: files of books that are gone. changed: those that differ from what was indexed.
-    unreadable: files that are there, but cannot be read, and why.
+    unreadable: files that are there, but cannot be read, and why. unread: those of books some pages of which
+        could not be read when they were added: how many, and why the first could not.
     unfinished: books whose indexing was interrupted. outdated: those that `add --renew` has not come to.
     """
 
@@ -32,6 +33,7 @@ class CheckReport:
     unfinished: tuple[Path, ...] = ()
     outdated: tuple[Path, ...] = ()
     unreadable: tuple[tuple[Path, str], ...] = ()
+    unread: tuple[tuple[Path, int, str], ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -48,6 +50,10 @@ class CheckReport:
             *(f"{path}: the file has changed; add it again" for path in self.changed),
             *(f"{path}: not finished; add it again" for path in self.unfinished),
             *(f"{path}: not indexed anew yet; add it again" for path in self.outdated),
+            *(
+                f"{path}: {_pages(pages)} could not be read ({why}); add this path itself to try again"
+                for path, pages, why in self.unread
+            ),
         )
 
 
@@ -65,6 +71,7 @@ def check(catalog: Catalog) -> CheckReport:
         unreadable=tuple(unreadable),
         unfinished=tuple(book.path for book in books if book.state == "unfinished"),
         outdated=tuple(book.path for book in books if book.state == "complete" and book.id in stale),
+        unread=tuple(_unread(catalog.database)),
     )
 
 
@@ -103,6 +110,18 @@ def _strayed(database: Database) -> tuple[list[Path], list[Path], list[tuple[Pat
             else:
                 unreadable.append((path, error.reason))
     return missing, changed, unreadable
+
+
+def _unread(database: Database) -> Iterator[tuple[Path, int, str]]:
+    """The files of complete books some pages of which could not be read: how many, and why the first."""
+    rows = database.query(
+        "SELECT path, COUNT(*), (SELECT trouble FROM page AS first WHERE first.book = page.book"
+        " AND trouble IS NOT NULL ORDER BY number LIMIT 1)"
+        " FROM page JOIN book ON book.id = page.book JOIN file ON file.book = book.id"
+        " WHERE complete AND trouble IS NOT NULL GROUP BY file.id ORDER BY path"
+    )
+    for path, pages, why in rows:
+        yield Path(os.fsdecode(path)), pages, why
 
 
 def _damage(database: Database) -> Iterator[str]:
@@ -144,3 +163,7 @@ def _damage(database: Database) -> Iterator[str]:
     )
     if count := database.query(unlike)[0][0]:
         yield f"the text of {count} pages and its places do not belong together"
+
+
+def _pages(count: int) -> str:
+    return "1 page" if count == 1 else f"{count:,} pages"

@@ -84,15 +84,16 @@ def read(context: click.Context, books: tuple[str, ...], workers: int | None) ->
     """Read scans: pages that hold no text, by OCR, so that close-ups of them are found too.
 
     BOOK is its path or its name; without one, all books are read. Takes one to two seconds a page and core;
-    interrupt it whenever you like: run again, it goes on. Exits with 2 when a book could not be read.
+    interrupt it whenever you like: run again, it goes on. Exits with 2 when a book, or a page of one, could
+    not be read.
     """
     with _library(context) as library, terminal.add_progress() as progress:
         report = library.read(*books, workers=workers, progress=progress)
     wordless = f" ({report.wordless:,} without words)" if report.wordless else ""
     terminal.say(f"pages read: {report.pages:,}{wordless}; {report.seconds:.1f} s")
-    for path, reason in report.failed:
+    for path, reason in (*report.failed, *report.incomplete):
         terminal.complain(f"{path}: {reason}")
-    context.exit(_ERROR if report.failed else 0)
+    context.exit(_ERROR if report.failed or report.incomplete else 0)
 
 
 @program.command()

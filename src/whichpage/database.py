@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from whichpage.errors import LibraryError, LibraryNotFound, LibraryOutdated
 
 FILE_NAME = "library.sqlite"
 FORMAT = 4
+# The files that SQLite locks, in the folder of any library: an adder's among them, see `Presence`.
+_LOCK_NAME = "adding-{}.lock"
+_LOCKED_NAMES = (f"{FILE_NAME}*", _LOCK_NAME.format("*"))
 
 _BUSY_SECONDS = 60.0
 # What format 1 is: new libraries, too, come to this format by the steps of `_step_up`.
@@ -138,6 +143,24 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+
+    def locks(self, file: Path) -> bool:
+        """Whether a file is one of a library's, this one or another, or a link to one of this library's.
+
+        Such a file must not be opened in this process but by SQLite. POSIX drops all of a process's locks on
+        a file as soon as the process closes it anywhere: others would take a living adder for dead, and
+        might overwrite what it has written (https://www.sqlite.org/howtocorrupt.html, 2.2).
+        """
+        if any(fnmatchcase(file.name, name) for name in _LOCKED_NAMES):
+            return True
+        try:
+            facts = file.lstat()
+            if facts.st_nlink == 1 and not stat.S_ISLNK(facts.st_mode):
+                return False
+            facts = file.stat()
+        except OSError:
+            return False  # nor can it be opened
+        return any(_is(own, facts) for name in _LOCKED_NAMES for own in self.folder.glob(name))
 
     def shrink(self) -> None:
         """Gives the space of removed rows back to the disk; without effect while others use the library."""
@@ -279,7 +302,7 @@ class Presence:
         self.name = f"{os.getpid()}-{secrets.token_hex(8)}"
         # Inside a transaction, so that nobody takes the new file for a dead adder's before it is locked.
         with database.transaction():
-            for old in database.folder.glob("adding-*.lock"):
+            for old in database.folder.glob(_LOCK_NAME.format("*")):
                 if not _locked(old):
                     _unlink(old)
             self._lock = sqlite3.connect(self._path(self.name), isolation_level=None, check_same_thread=False)
@@ -295,7 +318,15 @@ class Presence:
         _unlink(self._path(self.name))
 
     def _path(self, name: str) -> Path:
-        return self._database.folder / f"adding-{name}.lock"
+        return self._database.folder / _LOCK_NAME.format(name)
+
+
+def _is(path: Path, facts: os.stat_result) -> bool:
+    try:
+        own = path.stat()
+    except OSError:  # the lock of an adder that has just ended
+        return False
+    return (own.st_dev, own.st_ino) == (facts.st_dev, facts.st_ino)
 
 
 def _locked(path: Path) -> bool:

@@ -55,12 +55,14 @@ class FeatureIndex:
     @classmethod
     def load(cls, path: Path, vocabulary: NDArray[np.uint8]) -> Self | None:
         """The index that `save` wrote to a file; None where there is none that can be read."""
-        if not path.is_file():
-            return None
         index = cls((), vocabulary)
         try:
-            read = faiss.read_index_binary(str(path))
-        except RuntimeError:
+            # Opened here: faiss takes no path that is not UTF-8.
+            with path.open("rb") as file:
+                read = faiss.read_index_binary(faiss.PyCallbackIOReader(file.read))
+        except FileNotFoundError:
+            return None
+        except (OSError, RuntimeError):
             read = None
         if not isinstance(read, faiss.IndexBinaryIVF) or read.nlist != len(vocabulary):
             _log.warning("%s cannot be read and is made anew", path)
@@ -76,7 +78,8 @@ class FeatureIndex:
         """
         part = path.with_name(f"{path.name}.{os.getpid()}{_PART}")
         try:
-            faiss.write_index_binary(self._file, str(part))
+            with part.open("wb") as file:
+                faiss.write_index_binary(self._file, faiss.PyCallbackIOWriter(file.write))
             part.replace(path)
         except RuntimeError as error:
             raise OSError(str(error)) from error

@@ -59,20 +59,32 @@ class Found:
     named: bool
 
 
-def scan(paths: Iterable[Path]) -> Iterator[Found | SourceError]:
+def scan(
+    paths: Iterable[Path],
+    *,
+    books: Iterable[Path] = (),
+    closed: Callable[[Path], bool] = lambda _: False,
+) -> Iterator[Found | SourceError]:
     """Everything below the paths that may be a book, each once, in natural order; else an error.
 
     A PDF and an archive are books; a folder that directly holds images is one; an image that is named by
     itself is one too. In folders, names decide which files are looked at (and the first bytes, for PDFs
     under other names); hidden files are passed over and links are followed, never in a circle.
+
+    books: where books are known to lie: nothing else is looked for there, of a folder its own images alone.
+    closed: tells the files that must not be opened, and so are no books unless their names say it.
     """
     seen: set[Path] = set()
     folders: set[tuple[int, int]] = set()
     for path in paths:
-        for found in _scan(absolute(path), folders):
+        for found in _scan(absolute(path), folders, closed):
             if found.path not in seen:
                 seen.add(found.path)
                 yield found
+    for path in books:
+        if path not in seen:
+            seen.add(path)
+            yield _found(path, named=True)
 
 
 def absolute(path: Path) -> Path:
@@ -114,7 +126,7 @@ def sha256(path: Path, *, alive: Callable[[], None] = lambda: None) -> str:
     Raises:
         SourceError: it cannot be read.
     """
-    if not path.is_dir():
+    if not _is_dir(path):
         return _file_sha256(path, alive).hex()
     digest = hashlib.sha256(b"folder")
     for file in image_files(path):
@@ -140,10 +152,13 @@ def kind_of(path: Path) -> Kind | None:
     Raises:
         SourceError: it cannot be read.
     """
-    if path.is_dir():
+    if _is_dir(path):
         return "folder"
     with open_regular(path) as file:
-        head = file.read(1024)
+        try:
+            head = file.read(1024)
+        except OSError as error:
+            raise SourceError(path, _why(error)) from None
     # Programs put up to a kilobyte before a PDF's header, and viewers accept that.
     if b"%PDF-" in head:
         return "pdf"
@@ -185,17 +200,30 @@ def _natural_part(part: str) -> tuple[tuple[int, str, str], ...]:
     return (*key, (-2, part, ""))
 
 
-def _scan(path: Path, folders: set[tuple[int, int]]) -> Iterator[Found | SourceError]:
+def _scan(
+    path: Path, folders: set[tuple[int, int]], closed: Callable[[Path], bool]
+) -> Iterator[Found | SourceError]:
     try:
-        if path.is_dir():
-            yield from _walk(path, folders)
-        else:
-            yield Found(path, stamp(path), named=True)
+        folder = _is_dir(path)
     except SourceError as error:
         yield error
+        return
+    if folder:
+        yield from _walk(path, folders, closed)
+    else:
+        yield _found(path, named=True)
 
 
-def _walk(top: Path, folders: set[tuple[int, int]]) -> Iterator[Found | SourceError]:
+def _found(path: Path, *, named: bool) -> Found | SourceError:
+    try:
+        return Found(path, stamp(path), named)
+    except SourceError as error:
+        return error
+
+
+def _walk(
+    top: Path, folders: set[tuple[int, int]], closed: Callable[[Path], bool]
+) -> Iterator[Found | SourceError]:
     # A stack, not recursion: folders may be nested deeper than Python recurses.
     stack = [top]
     while stack:
@@ -209,24 +237,25 @@ def _walk(top: Path, folders: set[tuple[int, int]]) -> Iterator[Found | SourceEr
         except SourceError as error:
             yield error
             continue
-        yield from _books_in(folder, files)
+        yield from _books_in(folder, files, closed, named=folder == top)
         stack += reversed(below)
 
 
-def _books_in(folder: Path, files: list[Path]) -> Iterator[Found | SourceError]:
+def _books_in(
+    folder: Path, files: list[Path], closed: Callable[[Path], bool], *, named: bool
+) -> Iterator[Found | SourceError]:
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     if images:
         try:
-            yield Found(folder, _folder_stamp(folder, images), named=False)
+            yield Found(folder, _folder_stamp(folder, images), named)
         except SourceError as error:
             yield error
     for file in files:
         suffix = file.suffix.lower()
-        try:
-            if suffix in PDF_SUFFIXES | ARCHIVE_SUFFIXES or (suffix not in IMAGE_SUFFIXES and _is_pdf(file)):
-                yield Found(file, stamp(file), named=False)
-        except SourceError as error:
-            yield error
+        if suffix in PDF_SUFFIXES | ARCHIVE_SUFFIXES or (
+            suffix not in IMAGE_SUFFIXES and not closed(file) and _is_pdf(file)
+        ):
+            yield _found(file, named=False)
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -296,6 +325,11 @@ def _file_sha256(path: Path, alive: Callable[[], None]) -> bytes:
         except OSError as error:
             raise SourceError(path, _why(error)) from None
     return digest.digest()
+
+
+def _is_dir(path: Path) -> bool:
+    # Not Path.is_dir(), which raises what is neither caught nor a sentence where a path may not be looked at.
+    return stat.S_ISDIR(_stat(path).st_mode)
 
 
 def _stat(path: Path) -> os.stat_result:

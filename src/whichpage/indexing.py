@@ -69,7 +69,8 @@ class AddProgress:
 class AddReport:
     """What an add did.
 
-    added, unchanged, moved, changed: numbers of books.
+    added, unchanged, moved, changed: numbers of books; one is unchanged also where pages of it that could not
+        be read before were tried again.
     copies: files that hold what another file of the library holds, and that file; indexed once.
     failed: files that could not be indexed, and why.
     incomplete: books that were indexed but for some pages, and why.
@@ -94,13 +95,14 @@ class AddReport:
 class _Book:
     """A book that is being indexed.
 
+    what: under which of the report's numbers it counts.
     missing: pages that are still to come. pages, blank: those that have come in this run.
     strikes: workers that it has killed.
     """
 
     id: int
     content: Content
-    replaces: bool
+    what: Literal["added", "changed", "unchanged"]
     missing: int
     pages: int = 0
     blank: int = 0
@@ -132,9 +134,17 @@ class Indexing:
     _last: Path | None = None
     _report: AddReport = field(default_factory=AddReport)
 
-    def run(self, found: Iterable[Found | SourceError], known: dict[Path, Stamp]) -> AddReport:
+    def run(
+        self,
+        found: Iterable[Found | SourceError],
+        known: dict[Path, Stamp],
+        *,
+        unread: Callable[[Path], bool] = lambda _: False,
+    ) -> AddReport:
         """Indexes what was found and is not known; returns what became of it all.
 
+        unread: whether pages of the book at a path could not be read. These are tried again if that path was
+            named: a walk through many books is not to meet time and again what is damaged for good.
         `progress` is called after each task, and several times a second while there is none to be told of:
         what it raises ends the run.
         """
@@ -142,7 +152,7 @@ class Indexing:
         for file in found:
             if isinstance(file, SourceError):
                 self._fail(file.path, file.reason)
-            elif known.get(file.path) == file.stamp:
+            elif known.get(file.path) == file.stamp and not (file.named and unread(file.path)):
                 self._note(unchanged=1)
             else:
                 self._to_inspect.append(file.path)
@@ -241,7 +251,7 @@ class Indexing:
             self._fail(path, failed.reason)
 
     def _settle(self, content: Content) -> None:
-        settled = self.adder.settle(content)
+        settled = self.adder.settle(content, retry=content.path in self._named)
         if isinstance(settled, Busy):
             self._busy_elsewhere.append((content, settled))
         elif isinstance(settled, Known):
@@ -255,7 +265,8 @@ class Indexing:
 
     def _begin(self, content: Content, work: Work) -> None:
         missing = [number for number in range(1, content.pages + 1) if number not in work.done]
-        book = _Book(work.book, content, work.replaces, len(missing))
+        what: Literal["added", "changed", "unchanged"] = "changed" if work.replaces else "added"
+        book = _Book(work.book, content, "unchanged" if work.retried else what, len(missing))
         self._books[content.path] = book
         self._pages_done += len(work.done)
         if self._started is None:
@@ -308,7 +319,7 @@ class Indexing:
         if outdated := self.adder.outdated(book.id):
             reason = f"{outdated} of {pages} pages cannot be read any more; they stay as they were"
             self._note(incomplete=((path, reason),))
-        self._note(**{"changed" if book.replaces else "added": 1}, pages=book.pages, blank=book.blank)
+        self._note(**{book.what: 1}, pages=book.pages, blank=book.blank)
 
     def _give_up(self, book: _Book, reason: str) -> None:
         path = book.content.path

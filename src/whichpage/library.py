@@ -103,8 +103,9 @@ class Library:
         """Indexes PDFs, CBZ/ZIP archives of images, folders of images and images; folders are walked.
 
         What is known is skipped, what was interrupted goes on: stop this at any moment, even by killing
-        the process, and call it again. Files that cannot be indexed are in the report, not raised. Pages of
-        an older whichpage get the local features that they lack.
+        the process, and call it again. Files that cannot be indexed are in the report, not raised. Pages that
+        could not be read are tried again where a path is that of their book, not of a folder above it. Pages
+        of an older whichpage get the local features that they lack.
 
         Args:
             paths: files and folders.
@@ -135,10 +136,12 @@ class Library:
             Adder(self._catalog, model, features=features) as adder,
             Pool(setup, size=workers or usable_cores(), seconds=WORKER_SECONDS) as pool,
         ):
-            if renew:
-                places += adder.renew()
+            renewed = adder.renew() if renew else []
             adder.use_models()
-            report = Indexing(adder, pool, progress).run(scan(places), self._catalog.known())
+            found = scan(places, books=renewed, closed=self._catalog.database.locks)
+            report = Indexing(adder, pool, progress).run(
+                found, self._catalog.known(), unread=self._catalog.has_unread
+            )
             if renew:
                 adder.end_renewal()
             adder.sweep()

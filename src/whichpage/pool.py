@@ -24,6 +24,8 @@ from whichpage.tasks import Beat, Broken, Setup, Task, receive, send
 # Long enough for numpy and ONNX Runtime from a cold, busy disk.
 _START_SECONDS = 120.0
 _TICK = 0.2
+# Whoever has not listened for so many seconds was busy, or was itself stopped.
+_ABSENT_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class Lost:
 class Pool:
     """Processes that do tasks, one at a time each; a context manager, at whose end they are gone.
 
-    size: how many workers. seconds: how long a worker may be silent.
+    size: how many workers. seconds: how long a worker may be silent while `wait` is called time and again.
     """
 
     def __init__(self, setup: Setup, *, size: int, seconds: float) -> None:
@@ -62,6 +64,7 @@ class Pool:
         self._messages: Queue[tuple[_Process, Any]] = Queue()
         self._idle: list[_Process] = []
         self._busy: list[_Process] = []
+        self._listened = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +109,14 @@ class Pool:
 
     def _overdue(self) -> Lost | None:
         now = time.monotonic()
+        if now - self._listened > _ABSENT_SECONDS:
+            # As by Ctrl-Z or `docker pause`: what the workers said meanwhile may not have been read yet.
+            for process in self._busy:
+                process.heard = now
+        self._listened = now
         for process in self._busy:
+            if process.answered:
+                continue
             patience = self._seconds if process.started else max(self._seconds, _START_SECONDS)
             if now - process.heard > patience:
                 return self._lose(process, f"takes longer than {self._seconds:.0f} s to read")
@@ -128,6 +138,7 @@ class _Process:
     def __init__(self, setup: Setup, messages: Queue[tuple[_Process, Any]]) -> None:
         self.started = False  # has given a sign of life, the last one at `heard`
         self.heard = 0.0
+        self.answered = False  # what it has to say of its task, or its end, is among the messages
         self.page: int | None = None
         # What C libraries complain about would spoil the progress bar; it matters when a start fails.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (end() closes it)
@@ -151,6 +162,7 @@ class _Process:
     def give(self, task: Task) -> None:
         self.task = task
         self.page = None
+        self.answered = False
         self.heard = time.monotonic()
         self._say(task)
 
@@ -185,7 +197,9 @@ class _Process:
                 if isinstance(message, Beat):
                     self.page = message.page
                 else:
+                    self.answered = True
                     messages.put((self, message))
+        self.answered = True
         messages.put((self, None))
 
 

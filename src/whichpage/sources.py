@@ -137,8 +137,10 @@ class Source(ABC):
         self.close()
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, *, alive: Callable[[], None] = lambda: None) -> Source:
     """Opens a book by what it contains, whatever its name.
+
+    alive: called now and then while a large one is opened, so that a watcher can tell slow from stuck.
 
     Raises:
         SourceError: it is missing, damaged, encrypted, empty, enormous or no book at all.
@@ -147,11 +149,11 @@ def open_source(path: Path) -> Source:
     if kind == "pdf":
         return PdfSource(path)
     if kind == "archive":
-        return _open_archive(path)
+        return _open_archive(path, alive)
     if kind == "folder":
-        return _open_folder(path)
+        return _open_folder(path, alive)
     if kind == "image":
-        return _open_image(path)
+        return _open_image(path, alive)
     with open_regular(path) as file:
         empty = not file.read(1)
     raise SourceError(path, "is empty" if empty else _not_really(path))
@@ -189,7 +191,10 @@ class PdfSource(Source):
         if self.pages > MAX_PAGES:
             self.close()
             raise SourceError(path, f"claims {self.pages:,} pages, more than {MAX_PAGES:,}")
-        self.title = _tidy(self._document.get_metadata_value("Title"))
+        try:
+            self.title = _tidy(self._document.get_metadata_value("Title"))
+        except UnicodeDecodeError:  # half a character: a book without a title is worth having
+            self.title = ""
         with suppress(pdfium.PdfiumError):
             self._document.init_forms()  # what was filled into a form is printed too
 
@@ -319,23 +324,23 @@ def _into(long_side: int, width: int | None) -> Callable[[float, float], float]:
     return scale
 
 
-def _open_image(path: Path) -> Source:
+def _open_image(path: Path, alive: Callable[[], None]) -> Source:
     def open_image(_: str) -> BinaryIO:
         return open_regular(path)
 
-    return ImagesSource(path, _frames(path, [path.name], open_image), open_image)
+    return ImagesSource(path, _frames(path, [path.name], open_image, alive), open_image)
 
 
-def _open_folder(folder: Path) -> Source:
+def _open_folder(folder: Path, alive: Callable[[], None]) -> Source:
     names = [file.name for file in image_files(folder)]
 
     def open_image(name: str) -> BinaryIO:
         return open_regular(folder / name)
 
-    return ImagesSource(folder, _frames(folder, names, open_image), open_image)
+    return ImagesSource(folder, _frames(folder, names, open_image, alive), open_image)
 
 
-def _open_archive(path: Path) -> Source:
+def _open_archive(path: Path, alive: Callable[[], None]) -> Source:
     try:
         archive = zipfile.ZipFile(path)
         entries = {entry.filename: entry for entry in archive.infolist() if _is_page(entry)}
@@ -353,7 +358,7 @@ def _open_archive(path: Path) -> Source:
         if any(entry.flag_bits & 1 for entry in entries.values()):
             raise SourceError(path, "is encrypted")
         names = sorted(entries, key=natural_key)
-        return ImagesSource(path, _frames(path, names, open_image), open_image, close=archive.close)
+        return ImagesSource(path, _frames(path, names, open_image, alive), open_image, close=archive.close)
     except SourceError:
         archive.close()
         raise
@@ -377,11 +382,16 @@ def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
     raise SourceError(Path(entry.filename), f"unpacks to more than {MAX_ENTRY_BYTES >> 20} MB")
 
 
-def _frames(path: Path, names: list[str], open_image: Callable[[str], BinaryIO]) -> list[tuple[str, int]]:
+def _frames(
+    path: Path, names: list[str], open_image: Callable[[str], BinaryIO], alive: Callable[[], None]
+) -> list[tuple[str, int]]:
     """A page for each frame of each image; only TIFF files hold several pages."""
     frames: list[tuple[str, int]] = []
     for name in names:
-        count = _tiff_pages(name, open_image) if name.lower().endswith((".tif", ".tiff")) else 1
+        count = 1
+        if name.lower().endswith((".tif", ".tiff")):
+            alive()  # each may be some MB to unpack
+            count = _tiff_pages(name, open_image)
         frames += [(name, frame) for frame in range(count)]
         if len(frames) > MAX_PAGES:
             raise SourceError(path, f"has more than {MAX_PAGES:,} pages")

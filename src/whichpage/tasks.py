@@ -84,11 +84,15 @@ class Transcribe:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was read on a page: lines and their places, as `printed.pack` makes them; empty if it has none."""
+    """What was read on a page: lines and their places, as `printed.pack` makes them; empty if it has none.
+
+    trouble: why the page could not be read, which says nothing of its text; None where it was.
+    """
 
     number: int
     text: str = ""
     places: bytes = b""
+    trouble: str | None = None
 
 
 Task = Inspect | Index | Show | Read | Transcribe

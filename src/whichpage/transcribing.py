@@ -34,11 +34,13 @@ class ReadReport:
 
     pages: that were read now; wordless: those of them on which nothing was found to read.
     failed: books that could not be read, or not to their end, and why.
+    incomplete: books that were read but for some pages, and why.
     """
 
     pages: int = 0
     wordless: int = 0
     failed: tuple[tuple[Path, str], ...] = ()
+    incomplete: tuple[tuple[Path, str], ...] = ()
     seconds: float = 0.0
 
 
@@ -52,6 +54,7 @@ class Transcribing:
 
     _tasks: deque[Transcribe] = field(default_factory=deque)
     _strikes: dict[Path, int] = field(default_factory=dict)
+    _unread: dict[Path, list[str]] = field(default_factory=dict)
     _busy: int = 0
     _total: int = 0
     _began: float = field(default_factory=time.monotonic)
@@ -72,7 +75,8 @@ class Transcribing:
             elif isinstance(event, Lost):
                 self._busy -= 1
                 self._lost(event)
-        return replace(self._report, seconds=time.monotonic() - self._began)
+        incomplete = tuple((path, _sentence(troubles)) for path, troubles in self._unread.items())
+        return replace(self._report, incomplete=incomplete, seconds=time.monotonic() - self._began)
 
     def _share_out(self, book: Book) -> None:
         numbers = self.catalog.textless(book.id)
@@ -95,22 +99,30 @@ class Transcribing:
         task = lost.task
         assert isinstance(task, Transcribe), "nothing else is given out here"
         strikes = self._strikes[task.path] = self._strikes.get(task.path, 0) + 1
-        if lost.page is None or strikes == _MAX_STRIKES:
+        if lost.page is not None:
+            trouble = f"page {lost.page} {lost.reason}"
+            self._write(task, [Transcript(lost.page, trouble=trouble)])
+        # Other workers that read the same book may be lost after it was given up.
+        if lost.page is None or strikes >= _MAX_STRIKES:
             self._give_up(task.path, lost.reason)
             return
-        # The page is left without text; the worker that died has taken what it read with it.
-        self._write(task, [Transcript(lost.page)])
+        # The worker that died has taken what it read with it.
         left = tuple(number for number in task.numbers if number != lost.page)
         if left:
             self._tasks.appendleft(replace(task, numbers=left))
 
     def _write(self, task: Transcribe, read: Sequence[Transcript]) -> None:
-        self.catalog.write_text(task.book, [(one.number, one.text, one.places) for one in read])
+        done = [one for one in read if one.trouble is None]
+        self.catalog.write_text(task.book, [(one.number, one.text, one.places) for one in done])
         self._report = replace(
             self._report,
-            pages=self._report.pages + len(read),
-            wordless=self._report.wordless + sum(not one.text for one in read),
+            pages=self._report.pages + len(done),
+            wordless=self._report.wordless + sum(not one.text for one in done),
         )
+        if unread := [one for one in read if one.trouble is not None]:
+            self._total -= len(unread)
+            self.catalog.count_unread(task.book, [one.number for one in unread])
+            self._unread.setdefault(task.path, []).extend(one.trouble or "" for one in unread)
         self._tell(task.path)
 
     def _give_up(self, path: Path, reason: str) -> None:
@@ -126,3 +138,9 @@ class Transcribing:
         elapsed, done = time.monotonic() - self._began, self._report.pages
         now = AddProgress.after(elapsed, pages=done, done=done, total=self._total, known=True, book=book)
         self.progress(now)
+
+
+def _sentence(troubles: Sequence[str]) -> str:
+    """Of some pages of a book that could not be read; the first one's reason names its page."""
+    pages = "1 page" if len(troubles) == 1 else f"{len(troubles)} pages"
+    return f"{pages} could not be read; {troubles[0]}"

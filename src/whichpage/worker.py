@@ -97,7 +97,12 @@ class Worker:
         except SourceError as error:
             return Failed(error.reason, no_book=isinstance(error, NoBook))
         except MemoryError:
+            self._forget()
             return Failed("needs too much memory")
+        # The libraries that read files raise nearly every type there is on damaged ones.
+        except Exception as error:
+            self._forget()
+            return Failed(_unforeseen(error))
 
     def _inspect(self, path: Path) -> Content:
         before = stamp(path)
@@ -123,6 +128,11 @@ class Worker:
                 page, lines = source.render_with_lines(number)
             except SourceError as error:
                 rows[number] = PageRow(number, trouble=error.reason)
+                continue
+            except MemoryError:
+                raise
+            except Exception as error:  # one page must not keep the others from being indexed
+                rows[number] = PageRow(number, trouble=f"page {number} {_unforeseen(error)}")
                 continue
             grey = thumbnail(page.grey)
             if is_blank(grey):
@@ -152,25 +162,33 @@ class Worker:
         return source.text(task.number)
 
     def _transcribed(self, task: Transcribe, number: int) -> Transcript:
-        """What OCR reads on a page; nothing where the page cannot be rendered."""
+        """What OCR reads on a page."""
         # Here and not above: whoever adds or shows books needs no OCR.
         from whichpage.photo import WORKING_SIDE, decode
         from whichpage.reading import TextReader
 
-        self._beat(number)
+        self._beat()
         if stamp(task.path) != task.stamp:
             raise SourceError(task.path, "has changed since it was added: add it again first")
         if self._reader is None:
             self._reader = TextReader(threads=1)
         source = self._opened(task.path, task.stamp)
+        self._beat(number)
         try:
             page = decode(source.render_colour(number, long_side=WORKING_SIDE))
-        except SourceError:
-            return Transcript(number)
+            read = list(self._reader.read(page, most=_MOST_LINES))
+        except SourceError as error:
+            return Transcript(number, trouble=error.reason)
+        except MemoryError:
+            self._forget()
+            return Transcript(number, trouble=f"page {number} needs too much memory")
+        except Exception as error:
+            self._forget()
+            return Transcript(number, trouble=f"page {number} {_unforeseen(error)}")
         height, width = page.pixels.shape[:2]
         lines = [
             PrintedLine(line.text, *(_share(point, width, height) for point in (line.start, line.end)))
-            for line in self._reader.read(page, most=_MOST_LINES)
+            for line in read
             if len(line.text) >= SHORTEST
         ]
         return Transcript(number, *pack(lines))
@@ -178,12 +196,19 @@ class Worker:
     def _opened(self, path: Path, at: Stamp) -> Source:
         """The book, kept open from one chunk of its pages to the next."""
         if self._source is not None and (self._source.path != path or self._stamp != at):
-            self._source.close()
-            self._source = None
+            source, self._source = self._source, None
+            source.close()
         if self._source is None:
-            self._source = open_source(path)
+            self._source = open_source(path, alive=self._beat)
             self._stamp = at
         return self._source
+
+    def _forget(self) -> None:
+        """Begins anew with the next task or page: what is open may be half read, or take the memory."""
+        source, self._source, self._reader = self._source, None, None
+        if source is not None:
+            with suppress(Exception):
+                source.close()
 
     def _beat(self, page: int | None = None) -> None:
         send(self._output, Beat(page))
@@ -203,6 +228,11 @@ def _described(number: int, grey: Grey, lines: Sequence[PrintedLine], extractor:
         places=places,
         features=pack_features(extractor.extract(grey), extractor.vocabulary),
     )
+
+
+def _unforeseen(error: Exception) -> str:
+    """What went wrong, as words that follow a file's name or a page's number."""
+    return f"cannot be read (unexpected {type(error).__name__})"
 
 
 def _share(point: tuple[float, float], width: int, height: int) -> tuple[float, float]:

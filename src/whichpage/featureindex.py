@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import faiss
 import numpy as np
@@ -25,6 +25,7 @@ from whichpage.features import LocalFeatures, unpack_many
 from whichpage.types import FEATURE_BITS
 
 _log = logging.getLogger(__name__)
+_io: Any = faiss  # whose types know nothing of reading and writing through Python
 
 # Words under which a photo's feature looks, features that it votes for, and how many of 128 bits may differ.
 _PROBES, _NEAREST, _FARTHEST = 8, 12, 40
@@ -59,7 +60,7 @@ class FeatureIndex:
         try:
             # Opened here: faiss takes no path that is not UTF-8.
             with path.open("rb") as file:
-                read = faiss.read_index_binary(faiss.PyCallbackIOReader(file.read))
+                read = faiss.read_index_binary(_io.PyCallbackIOReader(file.read))
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError):
@@ -79,7 +80,7 @@ class FeatureIndex:
         part = path.with_name(f"{path.name}.{os.getpid()}{_PART}")
         try:
             with part.open("wb") as file:
-                faiss.write_index_binary(self._file, faiss.PyCallbackIOWriter(file.write))
+                faiss.write_index_binary(self._file, _io.PyCallbackIOWriter(file.write))
             part.replace(path)
         except RuntimeError as error:
             raise OSError(str(error)) from error

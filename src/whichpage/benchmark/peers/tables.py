@@ -149,7 +149,7 @@ def _figure(runs: Sequence[PeerRun]) -> Figure:
 _BESIDE = (
     *((8, -4, "left"), (-8, -4, "right")),
     *((8, 6, "left"), (-8, 6, "right"), (8, -14, "left"), (-8, -14, "right")),
-    *((0, 10, "center"), (0, -18, "center")),
+    *((0, -18, "center"), (0, 10, "center"), (0, 24, "center"), (0, 38, "center")),
 )
 
 
@@ -179,7 +179,7 @@ def _name_points(
                 weight="bold" if _is_own(run) else "normal",
             )
             box = name.get_window_extent()
-            is_within = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
+            is_within = all(axes.bbox.contains(x, y) for x, y in (box.min, box.max))
             is_free = is_within and not any(box.overlaps(other) for other in taken if other is not own)
             if is_free or (right, up, side) == _BESIDE[-1]:
                 taken.append(box)

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -198,9 +199,8 @@ def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
         assert uploads_of(library) == ["done.pdf", "waiting.pdf"]
 
 
-def test_an_upload_is_asked_for_by_the_same_id_after_a_new_start(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def endless_add() -> tuple[Callable[..., AddReport], threading.Event]:
+    """An add that goes on until it is stopped, and what is set once it has begun."""
     entered = threading.Event()
 
     def endless(self: Library, path: Path, *, workers: int, progress: Any) -> AddReport:
@@ -209,6 +209,13 @@ def test_an_upload_is_asked_for_by_the_same_id_after_a_new_start(
             progress(AddProgress(1, 2, 0.0, None, path))
             time.sleep(0.01)
 
+    return endless, entered
+
+
+def test_an_upload_is_asked_for_by_the_same_id_after_a_new_start(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless, entered = endless_add()
     with monkeypatch.context() as held_up:
         held_up.setattr(Library, "add", endless)
         with running(library) as client:
@@ -291,14 +298,7 @@ def test_of_what_fails_nothing_is_left(library: Library, monkeypatch: pytest.Mon
 
 
 def test_stopping_does_not_wait_for_a_long_book(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    entered = threading.Event()
-
-    def endless(self: Library, path: Path, *, workers: int, progress: Any) -> AddReport:
-        entered.set()
-        while True:
-            progress(AddProgress(1, 2, 0.0, None, path))
-            time.sleep(0.01)
-
+    endless, entered = endless_add()
     monkeypatch.setattr(Library, "add", endless)
     with running(library) as client:
         job = upload(client, "a.pdf", pdf_bytes(2)).json()

@@ -16,8 +16,19 @@ ROOT = Path(whichpage.__file__).parent
 # A module imports from lower floors only. A new module needs its place here.
 FLOORS = (
     ("__init__", "types", "errors", "printed", "cores"),
-    ("files", "database", "encoder", "settings", "lazy", "textlayer", "blocks", "contrast", "placing"),
-    ("sources", "photo", "index", "catalog", "answers", "viewer", "keypoints"),
+    (
+        "files",
+        "database",
+        "encoder",
+        "settings",
+        "lazy",
+        "textlayer",
+        "blocks",
+        "contrast",
+        "placing",
+        "warps",
+    ),
+    ("sources", "photo", "index", "catalog", "answers", "viewer", "keypoints", "registration"),
     ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading", "features"),
     ("worker", "textmatch", "featureindex", "featurematch", "lookalikes"),
     ("pool", "sameprint", "witness", "featuresearch"),

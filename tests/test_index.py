@@ -188,3 +188,19 @@ def test_a_search_takes_one_thread_whoever_asks() -> None:
         other.submit(faiss.omp_set_num_threads, 2).result()
         other.submit(index.search, like(pages, [3], noise=0.1), weights=EVERY_VIEW, top=5).result()
         assert other.submit(faiss.omp_get_max_threads).result() == 1
+
+
+def test_twins_are_the_pages_whose_codes_are_nearly_the_same() -> None:
+    pages = random_codes(60, seed=3)
+    bits = pages.bits.copy()
+    for other, flipped in ((20, 2), (30, 5), (40, 9)):
+        bits[other] = bits[17]
+        bits[other, 0] = np.packbits(np.unpackbits(bits[17, 0]) ^ (np.arange(256) < flipped))
+    index = FlatIndex(np.arange(100, 160, dtype=np.int64), bits)
+    assert index.twins(117, within=8, most=5) == [120, 130]
+    assert index.twins(117, within=9, most=5) == [120, 130, 140]
+    assert index.twins(117, within=9, most=2) == [120, 130]
+    assert index.twins(140, within=9, most=5) == [130, 120, 117]
+    assert index.twins(118, within=8, most=5) == []
+    assert index.twins(99, within=300, most=5) == []
+    assert FlatIndex(np.array([7]), bits[:1]).twins(7, within=256, most=5) == []

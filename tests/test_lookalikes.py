@@ -8,10 +8,11 @@ import pytest
 from drawn import photo_of, text_page
 from numpy.typing import NDArray
 
-from whichpage.lookalikes import likeness
+from whichpage.lookalikes import ranking
 from whichpage.photo import Photo, decode
 from whichpage.types import Grey
-from whichpage.verify import Thumbnail
+from whichpage.verify import PAGE_SIZE, Thumbnail
+from whichpage.warps import Placement
 
 CORNERS = np.array([[190, 150], [730, 180], [800, 1060], [110, 1020]], np.float32)
 PAGE = text_page(3)
@@ -47,27 +48,57 @@ def seen(page: Grey, *, curl: float = 0.0, corners: NDArray[np.float32] = CORNER
     return decode(photo_of([(page, corners)], curl=curl))
 
 
-@pytest.mark.parametrize("other", [one_line(), overlay()], ids=["one line", "overlay"])
+def flat(corners: NDArray[np.float32], *, lying: bool = False) -> Placement:
+    return Placement.flat(corners, size=PAGE_SIZE[::-1] if lying else PAGE_SIZE)
+
+
+def number(written: str, page: Grey = PAGE) -> Grey:
+    """The page with its number at the foot."""
+    page = page.copy()
+    page[930:] = 255
+    cv2.putText(page, written, (320, 952), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)
+    return page
+
+
+PAIRS = {
+    "one line": (PAGE, one_line()),
+    "overlay": (PAGE, overlay()),
+    "page number": (number("37"), number("92")),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("off", [0.0, 2.0])
-def test_page_that_the_photo_shows_is_more_like_it(other: Grey, off: float) -> None:
-    """Its corners a little off, as they are found."""
-    pages = PAGE, other
-    rivals = [(thumbnail(pages[0]), CORNERS + off), (thumbnail(pages[1]), CORNERS - off)]
+@pytest.mark.parametrize("curl", [0.0, 0.01])
+def test_page_that_the_photo_shows_comes_first(pair: str, off: float, curl: float) -> None:
+    """Whichever was surer, its corners a little off, as they are found."""
+    pages = PAIRS[pair]
+    rivals = [(thumbnail(pages[0]), flat(CORNERS + off)), (thumbnail(pages[1]), flat(CORNERS - off))]
     for shown in (0, 1):
-        alike = likeness(seen(pages[shown], curl=0.01), rivals)
-        assert int(alike.argmax()) == shown
-        assert 0 < alike.min() < alike.max() < 1
+        photo = seen(pages[shown], curl=curl)
+        assert ranking(photo, rivals)[0] == shown
+        assert ranking(photo, rivals[::-1])[0] == 1 - shown
+
+
+def test_of_several_the_page_that_the_photo_shows_comes_first() -> None:
+    pages = [number(written) for written in ("11", "37", "92", "58", "64")]
+    rivals = [(thumbnail(page), flat(CORNERS + step)) for step, page in enumerate(pages)]
+    for shown, page in enumerate(pages):
+        found = ranking(seen(page), rivals)
+        assert found[0] == shown
+        assert sorted(found) == [0, 1, 2, 3, 4]
 
 
 def test_page_that_lies_on_its_side() -> None:
-    """It has as many columns of blocks as an upright one has rows."""
     lying = text_page(7, height=672, width=960)
     other = lying.copy()
     other[300:326, 480:] = text_page(8, height=672, width=960)[300:326, 480:]
     corners = np.array([[100, 300], [820, 320], [860, 850], [60, 830]], np.float32)
     for shown, pages in ((lying, (lying, other)), (other, (other, lying))):
-        alike = likeness(seen(shown, corners=corners), [(thumbnail(page), corners) for page in pages])
-        assert alike[0] > alike[1] > 0.5
+        rivals = [(thumbnail(page), flat(corners, lying=True)) for page in pages]
+        photo = seen(shown, corners=corners)
+        assert ranking(photo, rivals) == [0, 1]
+        assert ranking(photo, rivals[::-1]) == [1, 0]
 
 
 def test_noise_is_no_print() -> None:
@@ -75,8 +106,8 @@ def test_noise_is_no_print() -> None:
     dice = np.random.default_rng(5)
     dim = seen(overlay()).pixels.astype(np.float32) * 0.25 + dice.normal(0, 6, (1200, 900, 1))
     photo = decode(np.clip(dim, 0, 255).astype(np.uint8))
-    alike = likeness(photo, [(thumbnail(overlay()), CORNERS), (thumbnail(PAGE), CORNERS)])
-    assert alike[0] > alike[1] + 0.05
+    rivals = [(thumbnail(PAGE), flat(CORNERS)), (thumbnail(overlay()), flat(CORNERS))]
+    assert ranking(photo, rivals) == [1, 0]
 
 
 def test_page_that_prints_the_same_elsewhere() -> None:
@@ -85,15 +116,37 @@ def test_page_that_prints_the_same_elsewhere() -> None:
     down = np.array([0, 52 / 960 * 1750], np.float32)
     for shown, pages in ((PAGE, (PAGE, moved())), (moved(), (moved(), PAGE))):
         shift = -down if shown is PAGE else down
-        rivals = [(thumbnail(pages[0]), close), (thumbnail(pages[1]), (close + shift).astype(np.float32))]
-        alike = likeness(seen(shown, corners=close), rivals)
-        assert alike[0] > alike[1]
+        rivals = [(thumbnail(pages[0]), flat(close)), (thumbnail(pages[1]), flat(close + shift))]
+        photo = seen(shown, corners=close)
+        assert ranking(photo, rivals) == [0, 1]
+        assert ranking(photo, rivals[::-1]) == [1, 0]
 
 
-def test_copies_are_alike() -> None:
-    alike = likeness(seen(PAGE), [(thumbnail(PAGE), CORNERS), (thumbnail(PAGE), CORNERS + 3)])
-    assert alike[0] == alike[1] > 0.5
+def test_creased_paper() -> None:
+    """Each half of the sheet is off from where a flat one would lie; the number is told all the same."""
+    for shown, written in enumerate(("37", "92")):
+        pixels = photo_of([(number(written), CORNERS)])
+        rows = np.arange(1200, dtype=np.float32)[:, None] * np.ones((1, 900), np.float32)
+        columns = np.arange(900, dtype=np.float32)[None] * np.ones((1200, 1), np.float32)
+        creased = cv2.remap(
+            pixels,
+            columns + 3 * np.tanh((rows - 800) / 30),
+            rows,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        rivals = [(thumbnail(number(one)), flat(CORNERS)) for one in ("37", "92")]
+        assert ranking(decode(np.asarray(creased, np.uint8)), rivals)[0] == shown
 
 
-def test_place_outside_the_photo_is_like_nothing() -> None:
-    assert likeness(seen(PAGE), [(thumbnail(PAGE), CORNERS + 5000)]).tolist() == [0.0]
+def test_copies_keep_their_order() -> None:
+    assert ranking(seen(PAGE), [(thumbnail(PAGE), flat(CORNERS + 2 * step)) for step in range(3)]) == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_place_outside_the_photo_tells_nothing() -> None:
+    rivals = [(thumbnail(page), flat(CORNERS + 5000)) for page in (PAGE, OTHER)]
+    assert ranking(seen(OTHER), rivals) == [0, 1]

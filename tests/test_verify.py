@@ -24,20 +24,18 @@ from whichpage.verify import (
     PAGE_SIZE,
     Alignment,
     Calibration,
-    Membrane,
-    Polynomial,
     Thumbnail,
-    Warp,
     align,
     align_coarse,
-    basis,
     confidence,
     measures,
     realign,
     sheet,
 )
+from whichpage.warps import Membrane, Placement, Polynomial, Warp, basis
 
 CORNERS = np.array([[190, 150], [730, 180], [800, 1060], [110, 1020]], np.float32)
+LYING = Placement.flat(CORNERS, size=verify.PAGE_SIZE)
 QUAD = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 
 
@@ -307,10 +305,12 @@ def test_second_look_mends_a_first_one_that_was_far_off(error: float, seed: int)
 def test_second_look_never_makes_it_worse() -> None:
     pixels = photo_of([(text_page(3), CORNERS)], curl=0.02)
     good = aligned(pixels, text_page(3), CORNERS)
-    folded = replace(good, correlation=0.3, quad=CORNERS[[0, 2, 1, 3]])
+    crossed = Placement.flat(CORNERS[[0, 2, 1, 3]], size=verify.PAGE_SIZE)
+    folded = replace(good, correlation=0.3, placement=crossed)
     assert realign(decode(pixels), thumbnail(text_page(3)), good).correlation >= good.correlation
     assert realign(decode(pixels), thumbnail(text_page(3)), folded) is folded
-    lucky = replace(good, correlation=0.59, quad=CORNERS + 300)
+    elsewhere = Placement.flat(CORNERS + 300, size=verify.PAGE_SIZE)
+    lucky = replace(good, correlation=0.59, placement=elsewhere)
     assert realign(decode(pixels), thumbnail(text_page(3)), lucky) is lucky
 
 
@@ -349,7 +349,7 @@ FEATURES = {
 def alignment(**numbers: float) -> Alignment:
     """Made up: half right in everything but what is said."""
     usual = {"coarse": 0.5, "correlation": 0.5, "agreeing": 0.5, "lead": 0.2, "covered": 0.5}
-    return Alignment(**(usual | {"textured": 20.0, "scatter": 1.0} | numbers), quad=CORNERS)
+    return Alignment(**(usual | {"textured": 20.0, "scatter": 1.0} | numbers), placement=LYING)
 
 
 @pytest.mark.parametrize("feature", FEATURES)

@@ -18,6 +18,7 @@ from whichpage.findoptions import FindOptions
 from whichpage.photo import Photo
 from whichpage.query import Query
 from whichpage.types import Candidate, Quad
+from whichpage.warps import Placement, Warp
 
 # An alignment that is less sure than this has not found the page's place better than its text did.
 _TRUSTED = 0.5
@@ -59,7 +60,7 @@ class Coarse:
 
     candidates: tuple[Candidate, ...]
     score: float
-    warp: verify.Warp
+    warp: Warp
     page: verify.Thumbnail
     sheet: verify.Sheet
 
@@ -181,6 +182,26 @@ class Aligner:
         query.watch.lap("verify")
         return aligned
 
+    def beside(self, query: Query, one: Aligned, page_ids: Sequence[int]) -> list[Aligned]:
+        """Pages aligned where another one lies, and asked for their text as that one was."""
+        if not page_ids:
+            return []
+        sheets: dict[bool, verify.Sheet] = {}
+        pages = [verify.Thumbnail(encoded) for encoded in self._store.encoded_thumbnails(page_ids)]
+        for lies in {page.landscape for page in pages}:
+            sheets[lies] = verify.sheet(query.photo, one.alignment.quad, landscape=lies)
+
+        def align(page: verify.Thumbnail) -> verify.Alignment:
+            on = sheets[page.landscape]
+            return verify.align(on, page, *verify.align_coarse(on, page))
+
+        aligned = [
+            Aligned(page_id, one.place, alignment, verify.confidence(alignment))
+            for page_id, alignment in zip(page_ids, self._threads.map(align, pages), strict=True)
+        ]
+        query.watch.lap("verify")
+        return self.questioned(query, aligned)
+
     def laid(self, photo: Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment | None:
         """The page aligned from where it was found by what is printed on it; None if that is no place."""
         if np.abs(quad).max() > _FARTHEST * max(photo.pixels.shape):
@@ -189,7 +210,7 @@ class Aligner:
         alignment = verify.align(on, page, *verify.align_coarse(on, page))
         alignment = verify.realign(photo, page, alignment)
         trusted = verify.confidence(alignment) >= _TRUSTED
-        return alignment if trusted else replace(alignment, quad=quad)
+        return alignment if trusted else replace(alignment, placement=Placement.flat(quad, size=page.size))
 
     def questioned(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
         """The same, but pages are not accepted whose text is not the photo's.

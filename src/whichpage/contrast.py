@@ -9,13 +9,24 @@ from numpy.typing import NDArray
 from whichpage.types import Grey
 
 
-def local_contrast(grey: Grey, *, window: int) -> NDArray[np.float32]:
+def local_contrast(grey: Grey, *, window: int, where: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """(H, W) uint8 -> (H, W) float32 in [-3, 3]: the difference from the mean around, in local deviations.
 
-    window: width in pixels of the square around each pixel.
+    Args:
+        grey: the picture.
+        window: width in pixels of the square around each pixel.
+        where: (H, W), what is looked at: all else counts for nothing, and is 0. None for the whole picture.
     """
     x = grey.astype(np.float32)
-    mean = cv2.blur(x, (window, window))
-    deviation = np.sqrt(np.maximum(cv2.blur(x * x, (window, window)) - mean * mean, 0))
-    floor = 0.3 * float(deviation.mean()) + 1.0
-    return np.asarray(np.clip((x - mean) / (deviation + floor), -3, 3), np.float32)
+    size = (window, window)
+    if where is None:
+        mean, square = cv2.blur(x, size), cv2.blur(x * x, size)
+    else:
+        seen = where.astype(np.float32)
+        share = np.maximum(cv2.blur(seen, size), 1e-6)
+        mean, square = cv2.blur(x * seen, size) / share, cv2.blur(x * x * seen, size) / share
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
+    known = deviation if where is None else deviation[where]
+    floor = 0.3 * (float(known.mean()) if known.size else 0.0) + 1.0
+    contrast = np.asarray(np.clip((x - mean) / (deviation + floor), -3, 3), np.float32)
+    return contrast if where is None else contrast * where

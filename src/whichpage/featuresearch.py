@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 
 # Pages that are laid over the photo, of those with most votes, and those of them that are answered.
 _LAID, _ANSWERED = 8, 5
+# While one of the last `_LAID` pages agrees nearly as much as the best one, as pages do that a book repeats,
+# as many more are laid, up to so many; so many of such pages are answered.
+_NEARLY, _MOST_LAID, _MOST_ANSWERED = 0.7, 32, 16
 # With so many features that agree, other turns of the page are not tried.
 _CLEAR = 30
 # Features of an index that is kept in a file: fewer are filed in half a second.
@@ -120,7 +123,8 @@ class FeatureSearch:
         for turns in (_UPRIGHT, _TURNED):
             looks = hypotheses.looks(view, photo, turns=turns, squeezed=turns == _UPRIGHT)
             images = list(threads.map(lambda look: self._describe(photo, look), looks))
-            found = [page for page, _ in self.index.votes(images, among=among, top=_LAID, threads=threads)]
+            voted = self.index.votes(images, among=among, top=_MOST_LAID, threads=threads)
+            found = [page for page, _ in voted]
             packed = self._store.features(found)
             pooled = featurematch.pooled(images)
 
@@ -128,12 +132,19 @@ class FeatureSearch:
                 placed = featurematch.place(pooled, unpack(one[1]))
                 return None if placed is None else Proposal(one[0], placed.quad, placed.groups)
 
-            for one in threads.map(lay, zip(found, packed, strict=True)):
-                if one and (one.page_id not in best or one.agree > best[one.page_id].agree):
-                    best[one.page_id] = one
-            if any(one.agree >= _CLEAR for one in best.values()):
+            for first in range(0, len(found), _LAID):
+                some = slice(first, first + _LAID)
+                laid = [one for one in threads.map(lay, zip(found[some], packed[some], strict=True)) if one]
+                for one in laid:
+                    if one.page_id not in best or one.agree > best[one.page_id].agree:
+                        best[one.page_id] = one
+                if not any(one.agree >= _NEARLY * _most(best) for one in laid):
+                    break
+            if _most(best) >= _CLEAR:
                 break
-        return sorted(best.values(), key=lambda one: -one.agree)[:_ANSWERED]
+        ranked = sorted(best.values(), key=lambda one: -one.agree)
+        nearly = sum(one.agree >= _NEARLY * _most(best) for one in ranked)
+        return ranked[: min(max(_ANSWERED, nearly), _MOST_ANSWERED)]
 
     def _describe(self, photo: Photo, look: Look) -> LocalFeatures:
         """The features of a part of the photo, with points in working pixels."""
@@ -146,3 +157,8 @@ class FeatureSearch:
         kept = inner[y, x] > 0
         inside = LocalFeatures(features.points[kept], features.vectors[kept], features.size)
         return featurematch.on_photo(inside, look.quad, photo=photo.pixels.shape[:2])
+
+
+def _most(found: Mapping[int, Proposal]) -> int:
+    """How many features agree on the best of some pages; 0 where there is none."""
+    return max((one.agree for one in found.values()), default=0)

@@ -147,6 +147,26 @@ class Finder:
         """
         watch = watch or Stopwatch()
         query = self._query(photo, watch)
+        aligned = self._aligned(query)
+        return aligned + self._twins(query, aligned)
+
+    def _twins(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
+        """Accepted pages that print nearly what one does that is accepted by its looks, where that one lies.
+
+        Of many such pages some are never looked at otherwise, as the search ends where one fits.
+        """
+        known = {one.page_id for one in aligned}
+        within, most = self._options.twins
+        found: list[Aligned] = []
+        for one in aligned:
+            if one.confidence >= self._options.accepted and not one.lines and not one.features:
+                twins = self.index.twins(one.page_id, within=within, most=most)
+                found += self._aligner.beside(query, one, [twin for twin in twins if twin not in known])
+                known.update(twins)
+        return [one for one in found if one.confidence >= self._options.accepted]
+
+    def _aligned(self, query: Query) -> list[Aligned]:
+        photo, watch = query.photo, query.watch
         views = self.page_finder.find(photo, looks=0)
         watch.lap("finder")
         aligned: list[Aligned] = []

@@ -31,6 +31,8 @@ class FindOptions:
     doubted: confidence, at most, of a page that has other text than the photo, or only resembles the one
         that is accepted in its place.
     read: how many pages that hold the text of a photo are laid over it.
+    twins: bits by which the code of a page that prints nearly the same differs at most from that of one that
+        is accepted by its looks: it is laid there too. So many such pages at most.
     sliver: share of a page that must be in the photo for it to be sought besides one that was found.
     exhaustive: tries what there is to try where no local features are, although they are there.
     """
@@ -62,5 +64,6 @@ class FindOptions:
     doubtless: float = 0.998
     doubted: float = 0.1
     read: int = 6
+    twins: tuple[int, int] = (8, 12)
     sliver: float = 0.5
     exhaustive: bool = False

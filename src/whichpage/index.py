@@ -27,6 +27,10 @@ class Index(Protocol):
         """The `top` pages nearest to any of the queries, each page once, nearest first."""
         ...
 
+    def twins(self, page_id: int, *, within: int, most: int) -> list[int]:
+        """At most so many ids of other pages, nearest first, whose code differs by no more bits."""
+        ...
+
 
 class FlatIndex:
     """`faiss.IndexBinaryFlat`, one a view of the page (whole, and with most encoders upper and lower).
@@ -51,11 +55,11 @@ class FlatIndex:
         return len(self._page_ids)
 
     def __contains__(self, page_id: object) -> bool:
-        return page_id in self._known
+        return page_id in self._rows
 
     @cached_property
-    def _known(self) -> frozenset[int]:
-        return frozenset(self._page_ids.tolist())
+    def _rows(self) -> dict[int, int]:
+        return {page_id: row for row, page_id in enumerate(self._page_ids.tolist())}
 
     def search(
         self, queries: PageCodes, *, weights: NDArray[np.float32], top: int, shortlist: int = 200
@@ -81,6 +85,20 @@ class FlatIndex:
                     best[row] = (distance, query)
         ranked = sorted(best.items(), key=lambda item: item[1][0])[:top]
         return [Candidate(int(self._page_ids[row]), distance, query) for row, (distance, query) in ranked]
+
+    def twins(self, page_id: int, *, within: int, most: int) -> list[int]:
+        """At most so many ids of other pages, nearest first, whose code differs by no more bits.
+
+        By the code of the whole page; none for a page that is not among those searched.
+        """
+        row = self._rows.get(page_id)
+        if row is None:
+            return []
+        faiss.omp_set_num_threads(1)
+        # The page itself is among the nearest.
+        distances, rows = self._views[0].search(self._bits[row : row + 1, 0], min(most + 1, len(self)))
+        near = self._page_ids[rows[0][distances[0] <= within]]
+        return [one for one in near.tolist() if one != page_id][:most]
 
     def _nearest(
         self, bits: NDArray[np.uint8], weights: NDArray[np.float32], count: int

@@ -1,120 +1,246 @@
-"""Pages that look alike, told apart by what one of them has and the others have not.
+"""Pages that print nearly the same, told apart by what one of them has and the other has not.
 
 Each of them fits the photo beyond doubt, and which fits best says little: that depends on how the paper curls
-more than on the one line in which they differ. So all are compared with the same cells of the photo, where
-what they share counts as much for each, print that is missing from the photo or from the page as much as
-print that is another.
+more than on the one line in which they differ. So the one that fits best is laid over the photo as well as it
+goes, the others over that one, and then the photo is asked which of them it shows, only where they differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from whichpage import verify
-from whichpage.blocks import Blocks, peaks
+from whichpage.contrast import local_contrast
 from whichpage.photo import Photo
-from whichpage.types import Quad
+from whichpage.registration import correlation, follow, moved, register
+from whichpage.types import Grey
+from whichpage.warps import Placement
 
-# Blocks, rows and columns, of an upright page: a few words each. They look for themselves so far, in pixels
-# of `verify.PAGE_SIZE`, as only the page's corners are known here, and not how it curls.
-_GRID, _REACH = (20, 14), (5, 5)
-# The photo is looked at in so many rows and columns.
-_CELLS = 40
-# Corners that are no further apart, as a share of the page's first side, are of pages that lie in one place.
-_TOGETHER = 0.03
+# The photo is looked at as large as pages are compared; so many pixels around the pages are looked at too.
+_AROUND = 16
+# Width, in pixels, of the square around each pixel whose contrast print is measured in: that of `verify`.
+_WINDOW = 33
+# Print is compared in squares of so many pixels, about a letter, and is another one if it differs by more
+# than this there, in squared deviations of local contrast; by twice as much, entirely.
+_LETTER, _ANOTHER = 9, 0.05
+# Paper is creased if it is followed to so much more likeness.
+_CREASED = 0.05
+# What a lens, a hand and a scan may blur print by, in pixels.
+_USUAL_BLUR = 0.9
+_BLURS = (0.0, 0.6, 0.9, 1.2, 1.6, 2.1, 2.8)
+# Print is sought so many pixels around.
+_SHIFT = 1
+# How faint and how strong print is in a photo at most, for its contrast on the page.
+_FAINTEST, _STRONGEST = 0.4, 1.5
+# So many places of the photo tell how one page lies on the other, up to so many pixels of the page off.
+_PLACES, _OFF = 400, 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class _Compared:
-    """A page's blocks, row by row, where it lies in the photo.
+class _Frame:
+    """The part of a photo that shows the pages, at the size at which they are compared.
 
-    grid: rows and columns of blocks; height, width: of a block, in pixels.
-    to_page: (3, 3) from the photo's working pixels to the page's; divides by more than 0 on the page.
-    agree: (N,) how well page and photo agree there, 0 to 1.
-    photo: (N,) how much print the photo has there, 0 to 1.
-    seen: (N,) bool, whether the photo shows most of the block.
+    left, top: of its first pixel, in working pixels; scale: its pixels a working pixel, across and down.
+    pixels: (H, W) uint8.
     """
 
-    grid: tuple[int, int]
-    height: int
-    width: int
-    to_page: NDArray[np.float64]
-    agree: NDArray[np.float64]
-    photo: NDArray[np.float64]
-    seen: NDArray[np.bool_]
+    left: int
+    top: int
+    scale: tuple[float, float]
+    pixels: Grey
 
-    def blocks_at(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
-        """(P,) the block in which each point (P, 2) of the photo lies; -1 where none is that is seen."""
-        x, y, w = self.to_page @ np.vstack([points.T, np.ones(len(points))])
-        # Beyond the horizon of the paper's plane lies nothing of the page.
-        front = w > 1e-9
-        across, down = (np.divide(along, w, out=np.full_like(w, -1), where=front) for along in (x, y))
-        rows, columns = np.floor(down / self.height), np.floor(across / self.width)
-        inside = (rows >= 0) & (rows < self.grid[0]) & (columns >= 0) & (columns < self.grid[1])
-        found = np.where(inside, rows * self.grid[1] + columns, 0).astype(np.int64)
-        return np.where(inside & self.seen[found], found, -1)
+    @classmethod
+    def around(cls, photo: Photo, placements: Sequence[Placement]) -> _Frame | None:
+        """The frame around all places; None where the photo shows none of them."""
+        grey = photo.pyramid[0]
+        corners = np.concatenate([placement.quad for placement in placements])
+        size = np.array(grey.shape[::-1])
+        left, top = np.clip(np.floor(corners.min(0)), 0, size).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, size).astype(int).tolist()
+        if right - left < _LETTER or bottom - top < _LETTER:
+            return None
+        area = max(float(cv2.contourArea(placements[0].quad)), 1.0)
+        scale = min(1.0, float(np.sqrt(verify.PAGE_SIZE[0] * verify.PAGE_SIZE[1] / area)))
+        pixels = grey[top:bottom, left:right]
+        width, height = (max(_LETTER, round(side * scale)) for side in (right - left, bottom - top))
+        small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+        return cls(left, top, (width / (right - left), height / (bottom - top)), np.asarray(small, np.uint8))
+
+    def on_page(self, placement: Placement) -> NDArray[np.float32]:
+        """(H, W, 2) float32, the pixel of the page that each pixel shows; far off where it shows none."""
+        # Between nodes eight pixels apart a page is as good as flat.
+        height, width = self.pixels.shape
+        step = 8
+        across, down = np.arange(-1, width // step + 2), np.arange(-1, height // step + 2)
+        nodes = np.stack(np.meshgrid((across + 0.5) * step, (down + 0.5) * step), -1).reshape(-1, 2)
+        points = placement.page_points(nodes / np.array(self.scale) + [self.left, self.top] - 0.5)
+        grown = cv2.resize(
+            points.reshape(len(down), len(across), 2).astype(np.float32),
+            (len(across) * step, len(down) * step),
+            interpolation=cv2.INTER_LINEAR,
+        )
+        return np.asarray(grown[step : step + height, step : step + width], np.float32)
 
 
-def likeness(photo: Photo, rivals: Sequence[tuple[verify.Thumbnail, Quad]]) -> NDArray[np.float64]:
-    """(N,) how well each of N pages agrees with all that the photo has where any of them lies, 0 to 1.
+@dataclass(frozen=True, eq=False)
+class _Print:
+    """What the frame would show if a page lay in it.
+
+    grey: (H, W) uint8. within: (H, W) bool, where the page lies.
+    """
+
+    grey: Grey
+    within: NDArray[np.bool_]
+
+    def seen(self, blur: float) -> NDArray[np.float32]:
+        """(H, W) float32, its local contrast through a blurred lens; 0 beside the page."""
+        soft = cv2.GaussianBlur(self.grey, (0, 0), blur) if blur else self.grey
+        return local_contrast(np.asarray(soft, np.uint8), window=_WINDOW, where=self.within)
+
+
+def _print(page: verify.Thumbnail, points: NDArray[np.float32]) -> _Print:
+    """A page as it lies; points: (H, W, 2) float32, the page's pixel that each pixel shows."""
+    height, width = page.size
+    x, y = points[..., 0], points[..., 1]
+    grey = cv2.remap(page.grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    within = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+    return _Print(np.asarray(grey, np.uint8), within)
+
+
+def ranking(photo: Photo, rivals: Sequence[tuple[verify.Thumbnail, Placement]]) -> list[int]:
+    """The numbers of pages that lie in one place of a photo, the one that it shows first.
 
     Args:
         photo: the photo.
-        rivals: pages, each with the corners (4, 2) where it was found, in working pixels; surest first.
+        rivals: the pages, and where each was found; surest first, as they stay where nothing tells.
     """
-    # Where pages lie together they are compared with one and the same look at the photo, so that it cannot
-    # favour one of them.
-    looks: list[tuple[Quad, bool, verify.Sheet]] = []
-    compared = []
-    for page, quad in rivals:
-        on = next((on for at, lies, on in looks if lies == page.landscape and _together(quad, at)), None)
-        if on is None:
-            on = verify.sheet(photo, quad, landscape=page.landscape)
-            looks.append((quad, page.landscape, on))
-        compared.append(_compare(on, page))
-    height, width = photo.pixels.shape[:2]
-    across, down = np.meshgrid((np.arange(_CELLS) + 0.5) * width, (np.arange(_CELLS) + 0.5) * height)
-    points = np.stack([across.ravel(), down.ravel()], -1) / _CELLS - 0.5
-    blocks = np.array([one.blocks_at(points) for one in compared])
-    inside = blocks >= 0
-    agree = np.array([one.agree[found] for one, found in zip(compared, blocks, strict=True)])
-    prints = np.array([one.photo[found] for one, found in zip(compared, blocks, strict=True)])
-    # Beside a page there is paper without print, as far as that page can tell.
-    beside = 1 - np.where(inside, prints, 0).max(0)
-    any_of_them = inside.any(0)
-    if not any_of_them.any():
-        return np.zeros(len(rivals))
-    return np.asarray(np.where(inside, agree, beside)[:, any_of_them].mean(1), np.float64)
+    frame = _Frame.around(photo, [placement for _, placement in rivals])
+    if frame is None:
+        return list(range(len(rivals)))
+    return _by_worst_defeat(_advantages(*_compared(frame, rivals)))
 
 
-def _together(one: Quad, other: Quad) -> bool:
-    side = float(np.linalg.norm(other[1] - other[0]))
-    return float(np.abs(one - other).max()) < _TOGETHER * side
+def _compared(
+    frame: _Frame, rivals: Sequence[tuple[verify.Thumbnail, Placement]]
+) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    """What the frame shows, and what it would show of each page: (H, W) float32 local contrast, 0 beside.
+
+    All lie as the one that fits best does, so that print that they share is the same in all, wherever that
+    one is off.
+    """
+    points = [frame.on_page(placement) for _, placement in rivals]
+    prints = [_print(page, at) for (page, _), at in zip(rivals, points, strict=True)]
+    # Not their edges, where the desk shows through.
+    anywhere = np.any([one.within for one in prints], axis=0).astype(np.uint8)
+    inside = cv2.erode(anywhere, np.ones((3, 3), np.uint8)) > 0
+    photo = local_contrast(frame.pixels, window=_WINDOW, where=inside)
+    shown = [one.seen(_USUAL_BLUR) for one in prints]
+    best = int(np.argmax([correlation(one, photo, p.within) for one, p in zip(shown, prints, strict=True)]))
+    within = prints[best].within
+    for number, (page, _) in enumerate(rivals):
+        if number != best:
+            points[number] = _laid_over(points[number], points[best], prints[number].within)
+            laid = _print(page, points[number])
+            on = register(laid.seen(_USUAL_BLUR), shown[best], laid.within & within, degree=1)
+            points[number] = moved(points[number], on)
+    off = register(shown[best], photo, within, degree=2)
+    points = [moved(one, off) for one in points]
+    # Drawn anew: pages that are moved as pictures are blurred, each by another fraction of a pixel.
+    prints = [_print(page, at) for (page, _), at in zip(rivals, points, strict=True)]
+    blur = _blur(prints[best], photo)
+    shown = [one.seen(blur) for one in prints]
+    same = np.all([_in_squares((one - shown[best]) ** 2) < _ANOTHER for one in shown], axis=0)
+    creases = follow(shown[best], photo, within & same)
+    # Else flat paper would be bent to what the best one has a little higher or lower.
+    followed = correlation(moved(shown[best], creases), photo, within)
+    if followed > correlation(shown[best], photo, within) + _CREASED:
+        points = [moved(one, creases) for one in points]
+        shown = [_print(page, at).seen(blur) for (page, _), at in zip(rivals, points, strict=True)]
+    return photo, [one * inside for one in shown]
 
 
-def _compare(on: verify.Sheet, page: verify.Thumbnail) -> _Compared:
-    (height, width), flip = page.size, -1 if page.landscape else 1
-    (top, left), grid, (reach_y, reach_x) = (pair[::flip] for pair in (verify.MARGIN, _GRID, _REACH))
-    sheet, picture = on.levels[1], page.levels[1]
-    blocks = Blocks(picture.shape, (grid[0], grid[1]))
-    around = sheet[top - reach_y : top + height + reach_y, left - reach_x : left + width + reach_x]
-    maps = blocks.correlate(around, picture, (reach_y, reach_x))
-    _, heights = peaks(maps)
-    on_page = blocks.print_strength(picture)
-    on_photo = blocks.print_seen(sheet[top : top + height, left : left + width])
-    seen = blocks.shares(on.seen, scale=4, offset=(top // 4, left // 4))
-    shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]], np.float64)
-    facing = np.sign(on.to_photo[2] @ [left + width / 2, top + height / 2, 1])
-    return _Compared(
-        grid=(grid[0], grid[1]),
-        height=blocks.height,
-        width=blocks.width,
-        to_page=shift @ np.linalg.inv(on.to_photo) * facing,
-        agree=on_page * on_photo * np.clip(heights, 0, 1) + (1 - on_page) * (1 - on_photo),
-        photo=on_photo,
-        seen=seen > 0.5,
-    )
+def _advantages(photo: NDArray[np.float32], shown: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """(N, N) by how much the photo speaks for a page (row) and against another one (column)."""
+    size = (_WINDOW, _WINDOW)
+    have = cv2.blur(np.mean(np.square(shown), axis=0), size)
+    want = cv2.blur((photo - cv2.blur(photo, size)) ** 2, size)
+    # A photo is fainter than a page where light or focus is bad.
+    squared = np.clip(want / np.maximum(have, 1e-3), _FAINTEST**2, _STRONGEST**2)
+    factor = np.sqrt(squared).astype(np.float32)
+    shifted = [_shifted(one) for one in shown]
+    unlike = [[_unlike(photo - factor * one) for one in some] for some in shifted]
+    still, near = [some[0] for some in unlike], [np.min(some, axis=0) for some in unlike]
+    found = np.zeros((len(shown), len(shown)))
+    for one in range(len(shown)):
+        for other in range(one):
+            differ = [_in_squares((around - shown[other]) ** 2) for around in shifted[one]]
+            another, elsewhere = (
+                np.clip(d / _ANOTHER - 1, 0, 1) for d in (np.min(differ, axis=0), differ[0])
+            )
+            elsewhere -= another
+            # Print that is another wherever it lies is sought around, the same print where it should be.
+            against = another * (near[other] - near[one]) + elsewhere * (still[other] - still[one])
+            found[one, other] = float(against.sum())
+            found[other, one] = -found[one, other]
+    return found
+
+
+def _unlike(difference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W) float32, how much a difference varies around each pixel, whatever it is on the whole."""
+    around = (2 * _LETTER - 1, 2 * _LETTER - 1)
+    return _in_squares((difference - cv2.blur(difference, around)) ** 2)
+
+
+def _shifted(picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The picture as it is, then shifted to each side and corner by a pixel."""
+    steps = sorted(product((-_SHIFT, 0, _SHIFT), repeat=2), key=lambda step: step != (0, 0))
+    size = picture.shape[::-1]
+    return [
+        np.asarray(cv2.warpAffine(picture, np.array([[1, 0, x], [0, 1, y]], np.float32), size), np.float32)
+        for x, y in steps
+    ]
+
+
+def _laid_over(
+    own: NDArray[np.float32], best: NDArray[np.float32], within: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(H, W, 2) a page's pixels where it lies as another one does, as both were found; else as it was found.
+
+    own, best: (H, W, 2), the pixel of the page and of the other one that each pixel shows.
+    within: (H, W), where the page lies.
+    """
+    every = max(1, int(np.sqrt(within.size / _PLACES)))
+    from_, to = (one[::every, ::every].reshape(-1, 2) for one in (best, own))
+    inside = within[::every, ::every].ravel()
+    if inside.sum() < 3:
+        return own
+    affine, _ = cv2.estimateAffine2D(from_[inside], to[inside], method=cv2.RANSAC, ransacReprojThreshold=_OFF)
+    return own if affine is None else np.asarray(cv2.transform(best, affine), np.float32)
+
+
+def _blur(page: _Print, photo: NDArray[np.float32]) -> float:
+    """By how many pixels the page must be blurred to be most like the photo."""
+    best, found = -1.0, 0.0
+    for blur in _BLURS:
+        alike = correlation(page.seen(blur), photo, page.within)
+        if alike <= best:
+            break
+        best, found = alike, blur
+    return found
+
+
+def _in_squares(difference: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.blur(difference, (_LETTER, _LETTER)), np.float32)
+
+
+def _by_worst_defeat(advantages: NDArray[np.float64]) -> list[int]:
+    """The numbers of N pages, ranked by what speaks most against each (minimax, after Simpson and Kramer)."""
+    others = advantages + np.diag(np.full(len(advantages), np.inf))
+    ranked: list[int] = np.argsort(-others.min(axis=1), kind="stable").tolist()
+    return ranked

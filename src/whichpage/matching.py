@@ -8,15 +8,15 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from whichpage import lookalikes, verify
 from whichpage.aligning import Aligned, ThumbnailStore, reaches
 from whichpage.photo import Photo
 from whichpage.types import Match, Page, Quad
 
-# A page whose doubt is at most so many times that of the surest one may as well be the one, and a doubt so
-# small is none; so many pages are compared.
-_AS_DOUBTFUL, _NO_DOUBT, _COMPARED = 5.0, 1e-4, 6
+# So many pages that print nearly the same are compared with the photo, copies of one counting as one.
+_COMPARED = 8
 # How much of the confidence from which pages are accepted one has at most that fits less well than another
 # one, where that is not accepted.
 _UNSURE = 0.99
@@ -80,13 +80,11 @@ def _told_apart(photo: Photo, verified: Sequence[Aligned], store: ThumbnailStore
     waiting = list(range(len(verified)))
     while waiting:
         first = verified[waiting[0]]
-        doubt = _AS_DOUBTFUL * max(1 - first.confidence, _NO_DOUBT)
         alike = [
             number
             for number in waiting
-            if 1 - verified[number].confidence <= doubt
-            and at_one_place(verified[number].alignment.quad, first.alignment.quad)
-        ][:_COMPARED]
+            if at_one_place(verified[number].alignment.quad, first.alignment.quad, seen_by=photo)
+        ]
         waiting = [number for number in waiting[1:] if number not in alike]
         if len(alike) > 1:
             some = [verified[number] for number in alike]
@@ -97,12 +95,16 @@ def _told_apart(photo: Photo, verified: Sequence[Aligned], store: ThumbnailStore
 
 def _most_like(photo: Photo, some: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:
     """The same pages, those most like the photo first; as they were where nothing tells."""
-    encoded = store.encoded_thumbnails([one.page_id for one in some])
-    if len(set(encoded)) == 1:
+    copies: dict[bytes, list[Aligned]] = {}
+    for page, one in zip(store.encoded_thumbnails([one.page_id for one in some]), some, strict=True):
+        copies.setdefault(page, []).append(one)
+    told = dict(list(copies.items())[:_COMPARED])
+    if len(told) == 1:
         return list(some)
-    laid = [(verify.Thumbnail(page), one.alignment.quad) for page, one in zip(encoded, some, strict=True)]
-    order = np.argsort(-lookalikes.likeness(photo, laid), kind="stable")
-    return [some[number] for number in order.tolist()]
+    laid = [(verify.Thumbnail(page), same[0].alignment.placement) for page, same in told.items()]
+    groups = list(copies.values())
+    order = [*lookalikes.ranking(photo, laid), *range(len(told), len(groups))]
+    return [one for number in order for one in groups[number]]
 
 
 def _better(one: Aligned, aligned: Sequence[Aligned]) -> list[Aligned]:
@@ -139,8 +141,24 @@ def agrees_enough(agree: int, most: int) -> bool:
     return not agree or agree > 0.7 * most
 
 
-def at_one_place(one: Quad, other: Quad) -> bool:
-    """Whether two convex quadrilaterals share most of their area: intersection over union above a half."""
-    shared, _ = cv2.intersectConvexConvex(one, other)
-    areas = float(cv2.contourArea(one)) + float(cv2.contourArea(other))
-    return float(shared) > 0.5 * max(areas - float(shared), 1e-6)
+def at_one_place(one: Quad, other: Quad, *, seen_by: Photo | None = None) -> bool:
+    """Whether two convex quadrilaterals share most of their area: intersection over union above a half.
+
+    seen_by: a photo, if only the area that it shows counts, as of pages of which it shows a part.
+    """
+    areas = one, other
+    if seen_by is not None:
+        height, width = seen_by.pixels.shape[:2]
+        frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
+        areas = _shared(one, frame), _shared(other, frame)
+        if not all(map(len, areas)):
+            return False
+    shared, _ = cv2.intersectConvexConvex(*areas)
+    both = sum(float(cv2.contourArea(area)) for area in areas)
+    return float(shared) > 0.5 * max(both - float(shared), 1e-6)
+
+
+def _shared(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 2) the corners of what two convex areas share; N is 0 where that is nothing."""
+    area, corners = cv2.intersectConvexConvex(one, other)
+    return np.asarray(corners if area > 0 else [], np.float32).reshape(-1, 2)

@@ -23,6 +23,7 @@ from whichpage.contrast import local_contrast
 from whichpage.errors import LibraryError
 from whichpage.photo import Photo, rectify
 from whichpage.types import Grey, Quad
+from whichpage.warps import Membrane, Placement, Polynomial, Warp, basis
 
 PAGE_SIZE = (480, 336)  # (H, W) in which pages are compared; landscape pages lie on their side of it
 MARGIN = (64, 48)  # what is kept around the page for blocks to look into
@@ -93,11 +94,15 @@ class Thumbnail:
         """Makes `levels` ready."""
         _ = self.levels
 
+    @property
+    def grey(self) -> Grey:
+        """The page at 1/1 as it is printed, (H, W) uint8."""
+        return _resize(self._decode(cv2.IMREAD_GRAYSCALE), self.size, method=cv2.INTER_AREA)
+
     @cached_property
     def levels(self) -> tuple[NDArray[np.float32], ...]:
         """The page at 1/2 and 1/1, (H, W) float32 each."""
-        page = _resize(self._decode(cv2.IMREAD_GRAYSCALE), self.size, method=cv2.INTER_AREA)
-        full = local_contrast(page, window=_WINDOW)
+        full = local_contrast(self.grey, window=_WINDOW)
         return _halved(full), full
 
     @cached_property
@@ -131,7 +136,7 @@ class Alignment:
         the size; see `blocks.leads`.
     covered: share of the photo's print, by block, that lies where the page has print.
     scatter: median distance between where blocks fit best and where the warp puts them, in pixels.
-    quad: (4, 2) float32, the page's corners in the photo's working pixels.
+    placement: where the page lies.
     """
 
     coarse: float
@@ -141,7 +146,12 @@ class Alignment:
     lead: float
     covered: float
     scatter: float
-    quad: Quad
+    placement: Placement
+
+    @property
+    def quad(self) -> Quad:
+        """(4, 2) float32, the page's corners in the photo's working pixels."""
+        return self.placement.quad
 
 
 def _resize(grey: Grey, size: tuple[int, int], *, method: int) -> Grey:
@@ -216,87 +226,6 @@ _AGREES = 0.35
 _SAME_PLACE = 2
 
 
-@dataclass(frozen=True, eq=False)
-class Polynomial:
-    """A displacement that is a polynomial of the place on the page.
-
-    degree: its degree; coefficients: (K, 2), of the `basis`, in pixels of the full level; size: the page's.
-    """
-
-    degree: int
-    coefficients: NDArray[np.float64]
-    size: tuple[int, int]
-
-    def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(basis(points, size=self.size, degree=self.degree) @ self.coefficients)
-
-
-@dataclass(frozen=True, eq=False)
-class Membrane:
-    """A displacement given at the middles of blocks, bilinear between them.
-
-    nodes: (rows, columns, 2), in pixels of the full level; size: the page's.
-    """
-
-    nodes: NDArray[np.float64]
-    size: tuple[int, int]
-
-    def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        rows, columns = self.nodes.shape[:2]
-        x = np.clip((points[:, 0] + 0.5) / self.size[1] * columns - 0.5, 0, columns - 1)
-        y = np.clip((points[:, 1] + 0.5) / self.size[0] * rows - 0.5, 0, rows - 1)
-        left, top = np.minimum(x.astype(int), columns - 2), np.minimum(y.astype(int), rows - 2)
-        right, low = (x - left)[:, None], (y - top)[:, None]
-        above = self.nodes[top, left] * (1 - right) + self.nodes[top, left + 1] * right
-        below = self.nodes[top + 1, left] * (1 - right) + self.nodes[top + 1, left + 1] * right
-        return np.asarray(above * (1 - low) + below * low)
-
-
-class Warp:
-    """Page point -> sheet point, in pixels of the full level: displacements, one after another."""
-
-    def __init__(self, size: tuple[int, int], margin: tuple[int, int]) -> None:
-        self._size = size
-        self._margin = np.array(margin[::-1], np.float64)
-        self._stages: tuple[Polynomial | Membrane, ...] = ()
-
-    def then(self, displacement: Polynomial | Membrane) -> Warp:
-        """A new warp with one more, finer displacement."""
-        warp = Warp(self._size, (0, 0))
-        warp._margin = self._margin
-        warp._stages = (*self._stages, displacement)
-        return warp
-
-    def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 2) page points -> (N, 2) sheet points."""
-        for displacement in reversed(self._stages):
-            points = points + displacement(points)
-        return points + self._margin
-
-    def dense(self, scale: int) -> NDArray[np.float32]:
-        """(H/scale, W/scale, 2) float32: for each page pixel of a level, the sheet pixel of that level."""
-        h, w = self._size[0] // scale, self._size[1] // scale
-        # Nodes are 16 pixels of the full level apart or more, one of them beyond each edge; between them the
-        # warp is as good as linear.
-        step = max(8, 16 // scale)
-        ys = (np.arange(-1, h // step + 1) + 0.5) * step
-        xs = (np.arange(-1, w // step + 1) + 0.5) * step
-        points = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2) * scale - 0.5
-        nodes = ((self(points) + 0.5) / scale - 0.5).reshape(len(ys), len(xs), 2).astype(np.float32)
-        size = (len(xs) * step, len(ys) * step)
-        grown = cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR)
-        return np.asarray(grown[step : step + h, step : step + w], np.float32)
-
-
-def basis(points: NDArray[np.float64], *, size: tuple[int, int], degree: int) -> NDArray[np.float64]:
-    """(N, 2) points -> (N, K) monomials x^i y^j, i + j <= degree, x and y scaled to [-1, 1] on the page."""
-    x, y = [np.ones(len(points))], [np.ones(len(points))]
-    for _ in range(degree):  # many times faster than powers
-        x.append(x[-1] * (points[:, 0] / size[1] * 2 - 1))
-        y.append(y[-1] * (points[:, 1] / size[0] * 2 - 1))
-    return np.stack([x[i] * y[j] for i in range(degree + 1) for j in range(degree + 1 - i)], -1)
-
-
 def align_coarse(on: Sheet, page: Thumbnail) -> tuple[float, Warp]:
     """The first level: how well the page fits, and the affine warp that makes it fit best."""
     h, w = page.size
@@ -342,7 +271,6 @@ def align(
     values = best_near(last.maps, there)
     total = float(last.weights.sum())
     off = np.linalg.norm(shifts - there, axis=1)[last.weights > _PRINTED]
-    corners = warp(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64) - 0.5)
     return Alignment(
         coarse=coarse,
         correlation=_mean(values, last.weights),
@@ -351,7 +279,7 @@ def align(
         lead=lead,
         covered=_covered(last),
         scatter=float(np.median(off)) if len(off) else 9.0,
-        quad=cv2.perspectiveTransform(corners[None].astype(np.float32), on.to_photo)[0].astype(np.float32),
+        placement=Placement((h, w), warp, on.to_photo),
     )
 
 

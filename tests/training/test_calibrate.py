@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from whichpage import verify
 from whichpage.training.calibrate import Evidence, Sample, fit, learn, learn_local, main, report, shipped
+from whichpage.warps import Placement
 
 
 def samples(weights: list[float], *, count: int, seed: int = 0) -> list[Sample]:
@@ -149,11 +150,13 @@ def test_both_constants_are_reported_of_alignments_that_were_kept(
     assert all((tmp_path / f"sure-{by}.png").stat().st_size for by in ("learned", "shipped"))
 
 
+CORNERS = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], np.float32)
+NOWHERE = Placement.flat(CORNERS, size=verify.PAGE_SIZE)
+
+
 def aligned(numbers: NDArray[np.float64]) -> verify.Alignment:
     correlation, agreeing, textured, lead, covered, scatter = np.abs(numbers)
-    return verify.Alignment(
-        0.5, correlation, agreeing, 40 * textured, lead, covered, scatter, np.zeros((4, 2), np.float32)
-    )
+    return verify.Alignment(0.5, correlation, agreeing, 40 * textured, lead, covered, scatter, NOWHERE)
 
 
 def test_report_counts_photos_by_their_best_page() -> None:

@@ -27,6 +27,24 @@ def test_local_contrast_of_nothing_is_nothing() -> None:
     assert np.abs(local_contrast(np.full((60, 60), 200, np.uint8), window=9)).max() == 0
 
 
+def test_only_what_is_looked_at_counts() -> None:
+    """A page on a dark desk has the contrast that it has on paper that goes on."""
+    page = text_page(1).reshape(480, 2, 336, 2).mean((1, 3)).astype(np.uint8)
+    where = np.zeros(page.shape, bool)
+    where[100:300, 60:250] = True
+    on_desk, on_paper = (np.where(where, page, ground).astype(np.uint8) for ground in (20, 240))
+    found = local_contrast(on_desk, window=33, where=where)
+    assert (found[~where] == 0).all()
+    assert (found == local_contrast(on_paper, window=33, where=where)).all()
+    whole = local_contrast(page, window=33)
+    inner = np.s_[120:280, 80:230]
+    assert np.abs(found - whole)[inner].mean() < 0.06
+    assert np.abs(local_contrast(on_desk, window=33) - whole)[100:104, 60:250].mean() > 0.3
+    assert (local_contrast(page, window=33, where=np.zeros(page.shape, bool)) == 0).all()
+    everywhere = local_contrast(page, window=33, where=np.ones(page.shape, bool))
+    np.testing.assert_allclose(everywhere, whole, atol=1e-3)
+
+
 def test_local_contrast_is_the_plain_one() -> None:
     grey = np.random.RandomState(4).randint(0, 256, (40, 30)).astype(np.uint8)
     found = local_contrast(grey, window=7)

@@ -192,6 +192,27 @@ def test_index_is_made_when_it_is_first_needed_and_once(ask: Asks, kept: Kept, t
     assert kept.read == 1
 
 
+def test_pages_that_a_book_repeats_are_all_proposed(
+    extractor: FeatureExtractor, packed: dict[int, bytes], threads: Executor
+) -> None:
+    """Eighteen print the same: sixteen of them. Where a page is clear ahead, no more than eight are laid."""
+    repeated = Kept({**packed, **dict.fromkeys(range(201, 218), packed[106])})
+    pixels = photo_of([(text_page(106), CORNERS)], size=PHOTO)
+    asks = Asks(FeatureSearch(extractor, repeated), threads)
+    found = asks(pixels, in_sight(CORNERS), among=repeated.pages)
+    assert len(found) == 16
+    assert {one.page_id for one in found} <= {106, *range(201, 218)}
+    more = {
+        page: pack(extractor.extract(thumbnail(text_page(page))), extractor.vocabulary)
+        for page in range(1, 30)
+    }
+    alone = Kept({**packed, **more})
+    found = Asks(FeatureSearch(extractor, alone), threads)(pixels, in_sight(CORNERS), among=alone.pages)
+    assert found[0].page_id == 106
+    assert len(alone.asked) == 8
+    assert len(found) <= 5
+
+
 def test_empty_library_proposes_nothing(extractor: FeatureExtractor, threads: Executor) -> None:
     blank = pack(extractor.extract(np.full((480, 336), 255, np.uint8)), extractor.vocabulary)
     pages: dict[int, bytes]

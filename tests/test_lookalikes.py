@@ -80,6 +80,28 @@ def test_page_that_the_photo_shows_comes_first(pair: str, off: float, curl: floa
         assert ranking(photo, rivals[::-1])[0] == 1 - shown
 
 
+@pytest.mark.parametrize("off", [(12.0, 0.0), (0.0, 14.0), (-10.0, 10.0)])
+@pytest.mark.parametrize("pair", ["one line", "page number"])
+def test_page_that_was_placed_by_a_few_lines_is_put_right(pair: str, off: tuple[float, float]) -> None:
+    pages = PAIRS[pair]
+    for shown in (0, 1):
+        rivals = [
+            (thumbnail(pages[1 - shown]), flat(CORNERS)),
+            (thumbnail(pages[shown]), flat(CORNERS + off)),
+        ]
+        assert ranking(seen(pages[shown]), rivals) == [1, 0]
+
+
+@pytest.mark.parametrize("height", [12, 20, 31, 100])
+def test_strip_of_a_page(height: int) -> None:
+    """So low that it shows no line, or a few."""
+    strip = decode(np.ascontiguousarray(seen(PAGE).pixels[600 : 600 + 4 * height]))
+    corners = (CORNERS - [0, 600]).astype(np.float32)
+    rivals = [(thumbnail(page), flat(corners)) for page in (OTHER, PAGE)]
+    found = ranking(strip, rivals)
+    assert found == [1, 0] if height > 30 else sorted(found) == [0, 1]
+
+
 def test_of_several_the_page_that_the_photo_shows_comes_first() -> None:
     pages = [number(written) for written in ("11", "37", "92", "58", "64")]
     rivals = [(thumbnail(page), flat(CORNERS + step)) for step, page in enumerate(pages)]

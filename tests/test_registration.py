@@ -83,3 +83,19 @@ def test_what_is_not_trusted_follows_the_print_around_it() -> None:
     trusted[195:235] = False
     found = follow(PAGE, shown, trusted)
     assert np.abs(found[205:225, 60:270, 0] - 2.0).max() < 0.5
+
+
+@pytest.mark.parametrize("height", [1, 9, 12, 16, 24, 31, 40])
+@pytest.mark.parametrize("width", [9, 40, 200, 336])
+def test_strips_are_followed_too(height: int, width: int) -> None:
+    """Where OpenCV's flow alone would crash or tell no numbers."""
+    strip = PAGE[100 : 100 + height, :width]
+    found = follow(strip, strip, np.ones(strip.shape, bool))
+    assert found.shape == (height, width, 2)
+    assert np.abs(found).max() < 1
+
+
+def test_shift_of_many_pixels_is_found() -> None:
+    shown = warped(np.full_like(X, 11.0), np.full_like(X, -9.0))
+    found = register(PAGE, shown, EVERYWHERE, degree=1)
+    np.testing.assert_allclose(found[100:-100, 100:-100].reshape(-1, 2).mean(0), [11, -9], atol=0.2)

@@ -183,11 +183,17 @@ class Aligner:
         return aligned
 
     def beside(self, query: Query, one: Aligned, page_ids: Sequence[int]) -> list[Aligned]:
-        """Pages aligned where another one lies, and asked for their text as that one was."""
+        """Pages aligned where another one lies, those that are accepted there.
+
+        Where that one is beyond doubt, so must they be: none is asked for its text.
+        """
         if not page_ids:
             return []
         sheets: dict[bool, verify.Sheet] = {}
-        pages = [verify.Thumbnail(encoded) for encoded in self._store.encoded_thumbnails(page_ids)]
+        copies: dict[bytes, list[int]] = {}
+        for encoded, page_id in zip(self._store.encoded_thumbnails(page_ids), page_ids, strict=True):
+            copies.setdefault(encoded, []).append(page_id)
+        pages = list(map(verify.Thumbnail, copies))
         for lies in {page.landscape for page in pages}:
             sheets[lies] = verify.sheet(query.photo, one.alignment.quad, landscape=lies)
 
@@ -195,12 +201,17 @@ class Aligner:
             on = sheets[page.landscape]
             return verify.align(on, page, *verify.align_coarse(on, page))
 
+        least = self._options.accepted
+        if one.confidence >= self._options.doubtless:
+            least = self._options.doubtless
         aligned = [
-            Aligned(page_id, one.place, alignment, verify.confidence(alignment))
-            for page_id, alignment in zip(page_ids, self._threads.map(align, pages), strict=True)
+            Aligned(page_id, one.place, alignment, sure)
+            for same, alignment in zip(copies.values(), self._threads.map(align, pages), strict=True)
+            if (sure := verify.confidence(alignment)) >= least
+            for page_id in same
         ]
         query.watch.lap("verify")
-        return self.questioned(query, aligned)
+        return [some for some in self.questioned(query, aligned) if some.confidence >= least]
 
     def laid(self, photo: Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment | None:
         """The page aligned from where it was found by what is printed on it; None if that is no place."""

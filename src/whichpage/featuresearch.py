@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 
 # Pages that are laid over the photo, of those with most votes, and those of them that are answered.
 _LAID, _ANSWERED = 8, 5
-# While one of the last `_LAID` pages agrees nearly as much as the best one, as pages do that a book repeats,
-# as many more are laid, up to so many; so many of such pages are answered.
+# While one more of the last `_LAID` pages agrees nearly as much as the best one, as pages do that a book
+# repeats, as many more are laid, up to so many; so many of such pages are answered.
 _NEARLY, _MOST_LAID, _MOST_ANSWERED = 0.7, 32, 16
 # With so many features that agree, other turns of the page are not tried.
 _CLEAR = 30
@@ -125,7 +125,6 @@ class FeatureSearch:
             images = list(threads.map(lambda look: self._describe(photo, look), looks))
             voted = self.index.votes(images, among=among, top=_MOST_LAID, threads=threads)
             found = [page for page, _ in voted]
-            packed = self._store.features(found)
             pooled = featurematch.pooled(images)
 
             def lay(one: tuple[int, bytes], pooled: PhotoFeatures = pooled) -> Proposal | None:
@@ -133,18 +132,19 @@ class FeatureSearch:
                 return None if placed is None else Proposal(one[0], placed.quad, placed.groups)
 
             for first in range(0, len(found), _LAID):
-                some = slice(first, first + _LAID)
-                laid = [one for one in threads.map(lay, zip(found[some], packed[some], strict=True)) if one]
+                some = found[first : first + _LAID]
+                packed = self._store.features(some)
+                laid = [one for one in threads.map(lay, zip(some, packed, strict=True)) if one]
                 for one in laid:
                     if one.page_id not in best or one.agree > best[one.page_id].agree:
                         best[one.page_id] = one
-                if not any(one.agree >= _NEARLY * _most(best) for one in laid):
+                # The best one may be among the first.
+                if len(_nearly_best(laid, best)) <= (first == 0):
                     break
             if _most(best) >= _CLEAR:
                 break
         ranked = sorted(best.values(), key=lambda one: -one.agree)
-        nearly = sum(one.agree >= _NEARLY * _most(best) for one in ranked)
-        return ranked[: min(max(_ANSWERED, nearly), _MOST_ANSWERED)]
+        return ranked[: min(max(_ANSWERED, len(_nearly_best(ranked, best))), _MOST_ANSWERED)]
 
     def _describe(self, photo: Photo, look: Look) -> LocalFeatures:
         """The features of a part of the photo, with points in working pixels."""
@@ -157,6 +157,12 @@ class FeatureSearch:
         kept = inner[y, x] > 0
         inside = LocalFeatures(features.points[kept], features.vectors[kept], features.size)
         return featurematch.on_photo(inside, look.quad, photo=photo.pixels.shape[:2])
+
+
+def _nearly_best(some: Iterable[Proposal], found: Mapping[int, Proposal]) -> list[Proposal]:
+    """Those on which nearly as many features agree as on the best one; none where that is not clear."""
+    most = _most(found)
+    return [one for one in some if most >= _CLEAR and one.agree > _NEARLY * most]
 
 
 def _most(found: Mapping[int, Proposal]) -> int:

@@ -143,7 +143,7 @@ class Finder:
         """The pages that were laid over the photo's page views, however badly they fit.
 
         Those of a glance alone, where that answers the photo. Else those, and what was laid later over the
-        page views that no glance answers.
+        page views that no glance answers. And pages that print nearly what one of them does that is accepted.
         """
         watch = watch or Stopwatch()
         query = self._query(photo, watch)
@@ -155,15 +155,19 @@ class Finder:
 
         Of many such pages some are never looked at otherwise, as the search ends where one fits.
         """
-        known = {one.page_id for one in aligned}
         within, most = self._options.twins
         found: list[Aligned] = []
         for one in aligned:
-            if one.confidence >= self._options.accepted and not one.lines and not one.features:
-                twins = self.index.twins(one.page_id, within=within, most=most)
-                found += self._aligner.beside(query, one, [twin for twin in twins if twin not in known])
-                known.update(twins)
-        return [one for one in found if one.confidence >= self._options.accepted]
+            if one.confidence < self._options.accepted or one.lines or one.features:
+                continue
+            known = {
+                other.page_id
+                for other in (*aligned, *found)
+                if matching.at_one_place(other.alignment.quad, one.alignment.quad, seen_by=query.photo)
+            }
+            twins = self.index.twins(one.page_id, within=within, most=most, besides=known)
+            found += self._aligner.beside(query, one, twins)
+        return found
 
     def _aligned(self, query: Query) -> list[Aligned]:
         photo, watch = query.photo, query.watch

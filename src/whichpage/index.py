@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import cached_property
 from typing import Protocol
 
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage.types import CODE_BITS, Candidate, PageCodes
+
+# So many pages are looked at for those that are twins of one, itself among them.
+_TWINS = 100
 
 
 class Index(Protocol):
@@ -27,8 +31,11 @@ class Index(Protocol):
         """The `top` pages nearest to any of the queries, each page once, nearest first."""
         ...
 
-    def twins(self, page_id: int, *, within: int, most: int) -> list[int]:
-        """At most so many ids of other pages, nearest first, whose code differs by no more bits."""
+    def twins(self, page_id: int, *, within: int, most: int, besides: Container[int] = ()) -> list[int]:
+        """At most so many ids of other pages, nearest first, whose code differs by no more bits.
+
+        besides: pages that are left out.
+        """
         ...
 
 
@@ -86,19 +93,18 @@ class FlatIndex:
         ranked = sorted(best.items(), key=lambda item: item[1][0])[:top]
         return [Candidate(int(self._page_ids[row]), distance, query) for row, (distance, query) in ranked]
 
-    def twins(self, page_id: int, *, within: int, most: int) -> list[int]:
+    def twins(self, page_id: int, *, within: int, most: int, besides: Container[int] = ()) -> list[int]:
         """At most so many ids of other pages, nearest first, whose code differs by no more bits.
 
-        By the code of the whole page; none for a page that is not among those searched.
+        besides: pages that are left out. By the code of the whole page; none for a page that is not searched.
         """
         row = self._rows.get(page_id)
         if row is None:
             return []
         faiss.omp_set_num_threads(1)
-        # The page itself is among the nearest.
-        distances, rows = self._views[0].search(self._bits[row : row + 1, 0], min(most + 1, len(self)))
+        distances, rows = self._views[0].search(self._bits[row : row + 1, 0], min(_TWINS, len(self)))
         near = self._page_ids[rows[0][distances[0] <= within]]
-        return [one for one in near.tolist() if one != page_id][:most]
+        return [one for one in near.tolist() if one != page_id and one not in besides][:most]
 
     def _nearest(
         self, bits: NDArray[np.uint8], weights: NDArray[np.float32], count: int

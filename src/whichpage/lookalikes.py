@@ -1,13 +1,14 @@
 """Pages that print nearly the same, told apart by what one of them has and the other has not.
 
-Each of them fits the photo beyond doubt, and which fits best says little: that depends on how the paper curls
+Each of them fits the photo, and which fits best says little: that depends on how the paper curls
 more than on the one line in which they differ. So the one that fits best is laid over the photo as well as it
 goes, the others over that one, and then the photo is asked which of them it shows, only where they differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -22,8 +23,9 @@ from whichpage.registration import correlation, follow, moved, register
 from whichpage.types import Grey
 from whichpage.warps import Placement
 
-# The photo is looked at as large as pages are compared; so many pixels around the pages are looked at too.
-_AROUND = 16
+# The photo is looked at as large as pages are compared, and so many pixels of it around the pages; not at
+# more than so many times the pixels of a page, as of a narrow one that lies askew.
+_AROUND, _MOST = 16, 4
 # Width, in pixels, of the square around each pixel whose contrast print is measured in: that of `verify`.
 _WINDOW = 33
 # Print is compared in squares of so many pixels, about a letter, and is another one if it differs by more
@@ -59,14 +61,17 @@ class _Frame:
     def around(cls, photo: Photo, placements: Sequence[Placement]) -> _Frame | None:
         """The frame around all places; None where the photo shows none of them."""
         grey = photo.pyramid[0]
+        page = verify.PAGE_SIZE[0] * verify.PAGE_SIZE[1]
+        scale = min(1.0, math.sqrt(page / max(float(cv2.contourArea(placements[0].quad)), 1.0)))
         corners = np.concatenate([placement.quad for placement in placements])
-        size = np.array(grey.shape[::-1])
-        left, top = np.clip(np.floor(corners.min(0)), 0, size).astype(int).tolist()
-        right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, size).astype(int).tolist()
+        size, around = np.array(grey.shape[::-1]), _AROUND / scale
+        if (corners.max(0) < 0).any() or (corners.min(0) > size).any():
+            return None
+        left, top = np.clip(np.floor(corners.min(0) - around), 0, size).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(corners.max(0) + around), 0, size).astype(int).tolist()
         if right - left < _LETTER or bottom - top < _LETTER:
             return None
-        area = max(float(cv2.contourArea(placements[0].quad)), 1.0)
-        scale = min(1.0, float(np.sqrt(verify.PAGE_SIZE[0] * verify.PAGE_SIZE[1] / area)))
+        scale = min(scale, math.sqrt(_MOST * page / ((right - left) * (bottom - top))))
         pixels = grey[top:bottom, left:right]
         width, height = (max(_LETTER, round(side * scale)) for side in (right - left, bottom - top))
         small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
@@ -74,9 +79,9 @@ class _Frame:
 
     def on_page(self, placement: Placement) -> NDArray[np.float32]:
         """(H, W, 2) float32, the pixel of the page that each pixel shows; far off where it shows none."""
-        # Between nodes eight pixels apart a page is as good as flat.
+        # Between nodes four pixels apart a page is as good as flat.
         height, width = self.pixels.shape
-        step = 8
+        step = 4
         across, down = np.arange(-1, width // step + 2), np.arange(-1, height // step + 2)
         nodes = np.stack(np.meshgrid((across + 0.5) * step, (down + 0.5) * step), -1).reshape(-1, 2)
         points = placement.page_points(nodes / np.array(self.scale) + [self.left, self.top] - 0.5)
@@ -98,19 +103,19 @@ class _Print:
     grey: Grey
     within: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, page: verify.Thumbnail, points: NDArray[np.float32]) -> _Print:
+        """points: (H, W, 2), the page's pixel that each pixel shows."""
+        height, width = page.size
+        x, y = points[..., 0], points[..., 1]
+        grey = cv2.remap(page.grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        within = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+        return cls(np.asarray(grey, np.uint8), within)
+
     def seen(self, blur: float) -> NDArray[np.float32]:
         """(H, W) float32, its local contrast through a blurred lens; 0 beside the page."""
         soft = cv2.GaussianBlur(self.grey, (0, 0), blur) if blur else self.grey
         return local_contrast(np.asarray(soft, np.uint8), window=_WINDOW, where=self.within)
-
-
-def _print(page: verify.Thumbnail, points: NDArray[np.float32]) -> _Print:
-    """A page as it lies; points: (H, W, 2) float32, the page's pixel that each pixel shows."""
-    height, width = page.size
-    x, y = points[..., 0], points[..., 1]
-    grey = cv2.remap(page.grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    within = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
-    return _Print(np.asarray(grey, np.uint8), within)
 
 
 def ranking(photo: Photo, rivals: Sequence[tuple[verify.Thumbnail, Placement]]) -> list[int]:
@@ -134,8 +139,9 @@ def _compared(
     All lie as the one that fits best does, so that print that they share is the same in all, wherever that
     one is off.
     """
+    pages = [page for page, _ in rivals]
     points = [frame.on_page(placement) for _, placement in rivals]
-    prints = [_print(page, at) for (page, _), at in zip(rivals, points, strict=True)]
+    prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
     # Not their edges, where the desk shows through.
     anywhere = np.any([one.within for one in prints], axis=0).astype(np.uint8)
     inside = cv2.erode(anywhere, np.ones((3, 3), np.uint8)) > 0
@@ -143,16 +149,17 @@ def _compared(
     shown = [one.seen(_USUAL_BLUR) for one in prints]
     best = int(np.argmax([correlation(one, photo, p.within) for one, p in zip(shown, prints, strict=True)]))
     within = prints[best].within
-    for number, (page, _) in enumerate(rivals):
+    for number, page in enumerate(pages):
         if number != best:
-            points[number] = _laid_over(points[number], points[best], prints[number].within)
-            laid = _print(page, points[number])
-            on = register(laid.seen(_USUAL_BLUR), shown[best], laid.within & within, degree=1)
-            points[number] = moved(points[number], on)
+            starts = [_as_found(points[number], points[best], prints[number].within)]
+            if page.size == pages[best].size:
+                # A page that was found by a few lines may be far off.
+                starts.append(points[best])
+            points[number] = _laid_on(page, starts, shown[best], within)
     off = register(shown[best], photo, within, degree=2)
     points = [moved(one, off) for one in points]
     # Drawn anew: pages that are moved as pictures are blurred, each by another fraction of a pixel.
-    prints = [_print(page, at) for (page, _), at in zip(rivals, points, strict=True)]
+    prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
     blur = _blur(prints[best], photo)
     shown = [one.seen(blur) for one in prints]
     same = np.all([_in_squares((one - shown[best]) ** 2) < _ANOTHER for one in shown], axis=0)
@@ -161,8 +168,44 @@ def _compared(
     followed = correlation(moved(shown[best], creases), photo, within)
     if followed > correlation(shown[best], photo, within) + _CREASED:
         points = [moved(one, creases) for one in points]
-        shown = [_print(page, at).seen(blur) for (page, _), at in zip(rivals, points, strict=True)]
+        shown = [_Print.of(page, at).seen(blur) for page, at in zip(pages, points, strict=True)]
     return photo, [one * inside for one in shown]
+
+
+def _as_found(
+    own: NDArray[np.float32], best: NDArray[np.float32], within: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(H, W, 2) a page's pixels where it lies flat on another one, as both were found; else as it was found.
+
+    own, best: (H, W, 2), the pixel of the page and of the other one that each pixel shows.
+    within: (H, W), where the page lies.
+    """
+    every = max(1, math.ceil(math.sqrt(within.size / _PLACES)))
+    from_, to = (one[::every, ::every].reshape(-1, 2) for one in (best, own))
+    inside = within[::every, ::every].ravel()
+    if inside.sum() < 3:
+        return own
+    affine, _ = cv2.estimateAffine2D(from_[inside], to[inside], method=cv2.RANSAC, ransacReprojThreshold=_OFF)
+    return own if affine is None else np.asarray(cv2.transform(best, affine), np.float32)
+
+
+def _laid_on(
+    page: verify.Thumbnail,
+    starts: Sequence[NDArray[np.float32]],
+    shown: NDArray[np.float32],
+    within: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """(H, W, 2) a page's pixels where its print lies on another one's.
+
+    Args:
+        page: the page.
+        starts: where it may lie, about: (H, W, 2) each, the pixel of the page that each pixel shows.
+        shown: (H, W) float32, what the other one shows. within: (H, W), where that lies.
+    """
+    pictures = [_Print.of(page, points).seen(_USUAL_BLUR) for points in starts]
+    nearest = int(np.argmax([correlation(picture, shown, within) for picture in pictures]))
+    both = within & (pictures[nearest] != 0)
+    return moved(starts[nearest], register(pictures[nearest], shown, both, degree=1))
 
 
 def _advantages(photo: NDArray[np.float32], shown: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
@@ -173,13 +216,14 @@ def _advantages(photo: NDArray[np.float32], shown: Sequence[NDArray[np.float32]]
     # A photo is fainter than a page where light or focus is bad.
     squared = np.clip(want / np.maximum(have, 1e-3), _FAINTEST**2, _STRONGEST**2)
     factor = np.sqrt(squared).astype(np.float32)
-    shifted = [_shifted(one) for one in shown]
-    unlike = [[_unlike(photo - factor * one) for one in some] for some in shifted]
-    still, near = [some[0] for some in unlike], [np.min(some, axis=0) for some in unlike]
+    still = [_unlike(photo - factor * one) for one in shown]
+    near: list[NDArray[np.float32]] = []
     found = np.zeros((len(shown), len(shown)))
     for one in range(len(shown)):
+        shifted = list(_shifted(shown[one]))
+        near.append(np.min([_unlike(photo - factor * around) for around in shifted], axis=0))
         for other in range(one):
-            differ = [_in_squares((around - shown[other]) ** 2) for around in shifted[one]]
+            differ = [_in_squares((around - shown[other]) ** 2) for around in shifted]
             another, elsewhere = (
                 np.clip(d / _ANOTHER - 1, 0, 1) for d in (np.min(differ, axis=0), differ[0])
             )
@@ -197,31 +241,12 @@ def _unlike(difference: NDArray[np.float32]) -> NDArray[np.float32]:
     return _in_squares((difference - cv2.blur(difference, around)) ** 2)
 
 
-def _shifted(picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def _shifted(picture: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """The picture as it is, then shifted to each side and corner by a pixel."""
     steps = sorted(product((-_SHIFT, 0, _SHIFT), repeat=2), key=lambda step: step != (0, 0))
-    size = picture.shape[::-1]
-    return [
-        np.asarray(cv2.warpAffine(picture, np.array([[1, 0, x], [0, 1, y]], np.float32), size), np.float32)
-        for x, y in steps
-    ]
-
-
-def _laid_over(
-    own: NDArray[np.float32], best: NDArray[np.float32], within: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """(H, W, 2) a page's pixels where it lies as another one does, as both were found; else as it was found.
-
-    own, best: (H, W, 2), the pixel of the page and of the other one that each pixel shows.
-    within: (H, W), where the page lies.
-    """
-    every = max(1, int(np.sqrt(within.size / _PLACES)))
-    from_, to = (one[::every, ::every].reshape(-1, 2) for one in (best, own))
-    inside = within[::every, ::every].ravel()
-    if inside.sum() < 3:
-        return own
-    affine, _ = cv2.estimateAffine2D(from_[inside], to[inside], method=cv2.RANSAC, ransacReprojThreshold=_OFF)
-    return own if affine is None else np.asarray(cv2.transform(best, affine), np.float32)
+    for x, y in steps:
+        step = np.array([[1, 0, x], [0, 1, y]], np.float32)
+        yield np.asarray(cv2.warpAffine(picture, step, picture.shape[::-1]), np.float32)
 
 
 def _blur(page: _Print, photo: NDArray[np.float32]) -> float:

@@ -72,9 +72,9 @@ def matches(
 
 
 def _told_apart(photo: Photo, verified: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:
-    """The same, surest first, but of pages in one place the one most like the photo is taken for the surest.
+    """The same, surest first, but of pages in one place the one that it shows is taken for the surest.
 
-    Pages that repeat each other but for a line are all as sure: which of them fits best is chance.
+    Of pages that repeat each other but for a line it is chance which fits best.
     """
     told = list(verified)
     waiting = list(range(len(verified)))
@@ -88,13 +88,13 @@ def _told_apart(photo: Photo, verified: Sequence[Aligned], store: ThumbnailStore
         waiting = [number for number in waiting[1:] if number not in alike]
         if len(alike) > 1:
             some = [verified[number] for number in alike]
-            for number, one in zip(alike, _most_like(photo, some, store), strict=True):
+            for number, one in zip(alike, _shown_first(photo, some, store), strict=True):
                 told[number] = replace(one, confidence=verified[number].confidence)
     return told
 
 
-def _most_like(photo: Photo, some: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:
-    """The same pages, those most like the photo first; as they were where nothing tells."""
+def _shown_first(photo: Photo, some: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:
+    """The same pages, the one that the photo shows first; as they were where nothing tells."""
     copies: dict[bytes, list[Aligned]] = {}
     for page, one in zip(store.encoded_thumbnails([one.page_id for one in some]), some, strict=True):
         copies.setdefault(page, []).append(one)

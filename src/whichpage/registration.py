@@ -1,9 +1,11 @@
 """One picture of print brought into line with another one, to a fraction of a pixel.
 
-Both are local contrast (`contrast.local_contrast`) and lie within a pixel or two of each other.
+Both are local contrast (`contrast.local_contrast`).
 """
 
 from __future__ import annotations
+
+import math
 
 import cv2
 import numpy as np
@@ -18,6 +20,9 @@ _SMOOTHED = (1.5, 1.5, 0.7, 0.7)
 _PIXELS, _CONTRAST, _NEAR = 20_000, 0.3, 9
 # A displacement is learned from no fewer pixels, and changes by no more than this in a round, in pixels.
 _FEWEST, _STRIDE = 200, 2.0
+# A shift of all, and the least height and width of pictures that OpenCV can follow print in: it crashes on
+# strips.
+_FARTHEST_OFF, _ROOM = 20.0, 128
 # What is followed moves no further than this, with the print within about so many pixels.
 _FARTHEST, _REACH = 8.0, 12.0
 # The share of the mean square gradient that holds it back where nothing tells.
@@ -39,8 +44,9 @@ def register(
 ) -> NDArray[np.float32]:
     """The displacement by which one picture shows what the other one does.
 
-    Gauss-Newton on the squared difference of the pictures (Lucas and Kanade, IJCAI 1981), but for one factor
-    of contrast; pixels that differ whatever the displacement lose their say (Geman-McClure weights).
+    A shift of all by phase correlation (Kuglin and Hines, 1975), if it brings them nearer; then Gauss-Newton
+    on the squared difference (Lucas and Kanade, IJCAI 1981), but for one factor of contrast; pixels that
+    differ whatever the displacement lose their say (Geman-McClure weights).
 
     Args:
         moving: (H, W) float32.
@@ -57,7 +63,7 @@ def register(
     still = np.zeros((height, width, 2), np.float32)
     printed = (np.abs(moving) > _CONTRAST).astype(np.uint8)
     mask = where & (cv2.dilate(printed, np.ones((_NEAR, _NEAR), np.uint8)) > 0)
-    every = max(1, int(np.sqrt(mask.sum() / _PIXELS)))
+    every = max(1, math.ceil(math.sqrt(mask.sum() / _PIXELS)))
     rows, columns = (found * every for found in np.nonzero(mask[::every, ::every]))
     if len(rows) < _FEWEST:
         return still
@@ -65,7 +71,12 @@ def register(
     design = basis(points, size=(height, width), degree=degree).T
     whole = np.stack([across, down], -1)
     coefficients = np.zeros((len(design), 2))
-    displacement = still
+    shift = np.array(cv2.phaseCorrelate(fixed * where, moving * where)[0])
+    if np.isfinite(shift).all() and np.abs(shift).max() < _FARTHEST_OFF:
+        displacement = still + shift.astype(np.float32)
+        if correlation(_moved(moving, displacement, whole), fixed, where) > correlation(moving, fixed, where):
+            coefficients[0] = shift  # the first power is the constant
+    displacement = _dense(coefficients, (height, width), degree)
     pictures = {
         smooth: [np.asarray(cv2.GaussianBlur(one, (0, 0), smooth), np.float32) for one in (moving, fixed)]
         for smooth in set(_SMOOTHED)
@@ -104,10 +115,11 @@ def follow(
         moving, fixed: (H, W) float32.
         trusted: (H, W) bool, where both pictures show the same print.
     """
-    pictures = [np.clip(128 + 40 * one, 0, 255).astype(np.uint8) for one in (fixed, moving)]
+    height, width = fixed.shape
+    pictures = [_roomy(np.clip(128 + 40 * one, 0, 255).astype(np.uint8)) for one in (fixed, moving)]
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    still = np.zeros((*fixed.shape, 2), np.float32)
-    found = np.asarray(flow.calc(pictures[0], pictures[1], still), np.float32)
+    still = np.zeros((*pictures[0].shape, 2), np.float32)
+    found = np.asarray(flow.calc(pictures[0], pictures[1], still), np.float32)[:height, :width]
     length = np.linalg.norm(found, axis=-1)
     agree = np.abs(moved(moving, found) - fixed) < 1.0
     weight = (trusted & agree & (np.abs(fixed) > _CONTRAST) & (length < _FARTHEST)).astype(np.float32)
@@ -116,6 +128,12 @@ def follow(
     total = cv2.GaussianBlur(weight, size, _REACH) + 1e-3
     smooth = cv2.GaussianBlur(found * weight[..., None], size, _REACH) / total[..., None]
     return np.asarray(smooth, np.float32)
+
+
+def _roomy(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture, with more of its last row and column where it is a strip."""
+    below, beside = (max(0, _ROOM - side) for side in picture.shape)
+    return np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_REPLICATE), np.uint8)
 
 
 def moved(picture: NDArray[np.float32], displacement: NDArray[np.float32]) -> NDArray[np.float32]:

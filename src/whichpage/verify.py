@@ -94,7 +94,7 @@ class Thumbnail:
         """Makes `levels` ready."""
         _ = self.levels
 
-    @property
+    @cached_property
     def grey(self) -> Grey:
         """The page at 1/1 as it is printed, (H, W) uint8."""
         return _resize(self._decode(cv2.IMREAD_GRAYSCALE), self.size, method=cv2.INTER_AREA)

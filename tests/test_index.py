@@ -201,6 +201,7 @@ def test_twins_are_the_pages_whose_codes_are_nearly_the_same() -> None:
     assert index.twins(117, within=9, most=5) == [120, 130, 140]
     assert index.twins(117, within=9, most=2) == [120, 130]
     assert index.twins(140, within=9, most=5) == [130, 120, 117]
+    assert index.twins(117, within=9, most=2, besides={120}) == [130, 140]
     assert index.twins(118, within=8, most=5) == []
     assert index.twins(99, within=300, most=5) == []
     assert FlatIndex(np.array([7]), bits[:1]).twins(7, within=256, most=5) == []

@@ -183,6 +183,22 @@ def test_pages_are_compared_that_are_accepted_and_in_one_place(
     assert [match.page for match in answer] == ([2, 1] if compared else [1, 2])
 
 
+def test_two_sheets_that_print_nearly_the_same_lie_side_by_side() -> None:
+    """Each was laid over both: the one on the right has its own place, though it is surer on the left."""
+    shelf = Editions()
+    left = np.array([[30, 100], [430, 100], [430, 670], [30, 670]], np.float32)
+    right = left + np.array([440, 0], np.float32)
+    photo = decode(photo_of([(shelf.drawn[0], left), (shelf.drawn[1], right)]))
+    aligned = [laid(1, 0.999, quad=left), laid(2, 0.998, quad=left)]
+    aligned += [laid(2, 0.997, quad=right, place="view 1"), laid(1, 0.996, quad=right, place="view 1")]
+    answer = matches(photo, aligned, shelf, top=5, accepted=0.9, doubted=0.1)
+    assert [(match.page, match.confidence, match.verified) for match in answer] == [
+        (1, 0.999, True),
+        (2, 0.997, True),
+    ]
+    assert answer[0].quad[0, 0] < 100 < 400 < answer[1].quad[0, 0]
+
+
 def test_close_up_counts_for_what_it_shows() -> None:
     """A page of which the photo shows the upper third, and one that prints the same in its lower third."""
     upper = np.array([[0, 0], [300, 0], [300, 600], [0, 600]], np.float32)

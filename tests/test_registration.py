@@ -62,6 +62,7 @@ def test_blank_paper_stays_where_it_is() -> None:
     assert not register(blank, PAGE, EVERYWHERE, degree=2).any()
     assert not register(PAGE, PAGE, ~EVERYWHERE, degree=2).any()
     assert not follow(blank, blank, EVERYWHERE).any()
+    assert not register(PAGE, blank, EVERYWHERE, degree=2).any()
     assert correlation(blank, PAGE, EVERYWHERE) == 0.0
 
 

@@ -156,17 +156,16 @@ class Finder:
         Of many such pages some are never looked at otherwise, as the search ends where one fits.
         """
         within, most = self._options.twins
+        laid = [(one.page_id, one.alignment.quad) for one in aligned]
         found: list[Aligned] = []
         for one in aligned:
             if one.confidence < self._options.accepted or one.lines or one.features:
                 continue
-            known = {
-                other.page_id
-                for other in (*aligned, *found)
-                if matching.at_one_place(other.alignment.quad, one.alignment.quad, seen_by=query.photo)
-            }
-            twins = self.index.twins(one.page_id, within=within, most=most, besides=known)
+            quad = one.alignment.quad
+            here = {page for page, at in laid if matching.at_one_place(at, quad, seen_by=query.photo)}
+            twins = self.index.twins(one.page_id, within=within, most=most, besides=here)
             found += self._aligner.beside(query, one, twins)
+            laid += [(twin, quad) for twin in twins]
         return found
 
     def _aligned(self, query: Query) -> list[Aligned]:

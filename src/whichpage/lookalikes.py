@@ -59,13 +59,13 @@ class _Frame:
 
     @classmethod
     def around(cls, photo: Photo, placements: Sequence[Placement]) -> _Frame | None:
-        """The frame around all places; None where the photo shows none of them."""
+        """The frame around all places; None where the photo shows next to nothing of them."""
         grey = photo.pyramid[0]
         page = verify.PAGE_SIZE[0] * verify.PAGE_SIZE[1]
         scale = min(1.0, math.sqrt(page / max(float(cv2.contourArea(placements[0].quad)), 1.0)))
         corners = np.concatenate([placement.quad for placement in placements])
         size, around = np.array(grey.shape[::-1]), _AROUND / scale
-        if (corners.max(0) < 0).any() or (corners.min(0) > size).any():
+        if not np.isfinite(corners).all() or (corners.max(0) < 0).any() or (corners.min(0) > size).any():
             return None
         left, top = np.clip(np.floor(corners.min(0) - around), 0, size).astype(int).tolist()
         right, bottom = np.clip(np.ceil(corners.max(0) + around), 0, size).astype(int).tolist()
@@ -142,10 +142,7 @@ def _compared(
     pages = [page for page, _ in rivals]
     points = [frame.on_page(placement) for _, placement in rivals]
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
-    # Not their edges, where the desk shows through.
-    anywhere = np.any([one.within for one in prints], axis=0).astype(np.uint8)
-    inside = cv2.erode(anywhere, np.ones((3, 3), np.uint8)) > 0
-    photo = local_contrast(frame.pixels, window=_WINDOW, where=inside)
+    photo = local_contrast(frame.pixels, window=_WINDOW, where=_inside(prints))
     shown = [one.seen(_USUAL_BLUR) for one in prints]
     best = int(np.argmax([correlation(one, photo, p.within) for one, p in zip(shown, prints, strict=True)]))
     within = prints[best].within
@@ -160,6 +157,8 @@ def _compared(
     points = [moved(one, off) for one in points]
     # Drawn anew: pages that are moved as pictures are blurred, each by another fraction of a pixel.
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
+    within, inside = prints[best].within, _inside(prints)
+    photo = local_contrast(frame.pixels, window=_WINDOW, where=inside)
     blur = _blur(prints[best], photo)
     shown = [one.seen(blur) for one in prints]
     same = np.all([_in_squares((one - shown[best]) ** 2) < _ANOTHER for one in shown], axis=0)
@@ -170,6 +169,12 @@ def _compared(
         points = [moved(one, creases) for one in points]
         shown = [_Print.of(page, at).seen(blur) for page, at in zip(pages, points, strict=True)]
     return photo, [one * inside for one in shown]
+
+
+def _inside(prints: Sequence[_Print]) -> NDArray[np.bool_]:
+    """(H, W) where any page lies, but for its edge, where the desk may show."""
+    anywhere = np.any([one.within for one in prints], axis=0).astype(np.uint8)
+    return np.asarray(cv2.erode(anywhere, np.ones((3, 3), np.uint8)) > 0)
 
 
 def _as_found(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Protocol
 
 import cv2
@@ -57,13 +58,12 @@ def matches(
     # Of those that are believed as much, the ones that were surer by themselves come first.
     surest = sorted(aligned, key=lambda one: (-one.confidence, -one.alignment.correlation))
     ranked = sorted(map(believed, surest), key=lambda one: -one.confidence)
+    verified = _told_apart(photo, [one for one in ranked if one.confidence >= accepted], store)
     # Of a page that was laid over several places the one counts where it stands, else where it is surest.
-    best: dict[int, Aligned] = {}
+    best: dict[int, Aligned] = {one.page_id: one for one in verified}
     for one in ranked:
         best.setdefault(one.page_id, one)
-    verified = [one for one in best.values() if one.confidence >= accepted]
-    others = [one for one in best.values() if one.confidence < accepted]
-    answered = [*_told_apart(photo, verified, store), *others][: max(top, len(verified))]
+    answered = list(best.values())[: max(top, len(verified))]
     found: list[Match] = []
     for one, page in zip(answered, store.pages([one.page_id for one in answered]), strict=True):
         quad = ((one.alignment.quad + 0.5) * photo.scale - 0.5).astype(np.float32)
@@ -71,26 +71,36 @@ def matches(
     return found
 
 
-def _told_apart(photo: Photo, verified: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:
-    """The same, surest first, but of pages in one place the one that it shows is taken for the surest.
+def _told_apart(photo: Photo, accepted: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:
+    """Each page once, surest first; of those in one place the one that the photo shows there is the surest.
 
     Of pages that repeat each other but for a line it is chance which fits best.
     """
-    told = list(verified)
-    waiting = list(range(len(verified)))
-    while waiting:
-        first = verified[waiting[0]]
-        alike = [
-            number
-            for number in waiting
-            if at_one_place(verified[number].alignment.quad, first.alignment.quad, seen_by=photo)
+    places: list[list[Aligned]] = []
+    for one in accepted:
+        here = [
+            place
+            for place in places
+            if at_one_place(one.alignment.quad, place[0].alignment.quad, seen_by=photo)
         ]
-        waiting = [number for number in waiting[1:] if number not in alike]
-        if len(alike) > 1:
-            some = [verified[number] for number in alike]
-            for number, one in zip(alike, _shown_first(photo, some, store), strict=True):
-                told[number] = replace(one, confidence=verified[number].confidence)
-    return told
+        if not here:
+            places.append([one])
+        elif all(one.page_id != other.page_id for other in here[0]):
+            here[0].append(one)
+    told: list[Aligned] = []
+    for number, place in enumerate(places):
+        if len(place) > 1:
+            shown = _shown_first(photo, place, store)
+            places[number] = [
+                replace(one, confidence=at.confidence) for one, at in zip(shown, place, strict=True)
+            ]
+        # A page that lies in two places is answered in the one that shows it, not before another one there.
+        first = next((one for one in places[number] if all(one.page_id != it.page_id for it in told)), None)
+        told += [first] if first else []
+    answered = {one.page_id: one for one in told}
+    for one in sorted(chain.from_iterable(places), key=lambda one: -one.confidence):
+        answered.setdefault(one.page_id, one)
+    return sorted(answered.values(), key=lambda one: -one.confidence)
 
 
 def _shown_first(photo: Photo, some: Sequence[Aligned], store: ThumbnailStore) -> list[Aligned]:

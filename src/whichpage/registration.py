@@ -61,22 +61,24 @@ def register(
     height, width = fixed.shape
     across, down = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     still = np.zeros((height, width, 2), np.float32)
-    printed = (np.abs(moving) > _CONTRAST).astype(np.uint8)
+    whole = np.stack([across, down], -1)
+    shift = np.array(cv2.phaseCorrelate(fixed * where, moving * where)[0])
+    start, shifted = still, moving
+    if np.isfinite(shift).all() and np.abs(shift).max() < _FARTHEST_OFF:
+        there = _moved(moving, still + shift.astype(np.float32), whole)
+        if correlation(there, fixed, where) > correlation(moving, fixed, where):
+            start, shifted = still + shift.astype(np.float32), there
+    printed = (np.abs(shifted) > _CONTRAST).astype(np.uint8)
     mask = where & (cv2.dilate(printed, np.ones((_NEAR, _NEAR), np.uint8)) > 0)
     every = max(1, math.ceil(math.sqrt(mask.sum() / _PIXELS)))
     rows, columns = (found * every for found in np.nonzero(mask[::every, ::every]))
-    if len(rows) < _FEWEST:
+    if len(rows) < _FEWEST or not (np.abs(fixed[rows, columns]) > _CONTRAST).any():
         return still
     points = np.stack([columns, rows], -1).astype(np.float64)
     design = basis(points, size=(height, width), degree=degree).T
-    whole = np.stack([across, down], -1)
     coefficients = np.zeros((len(design), 2))
-    shift = np.array(cv2.phaseCorrelate(fixed * where, moving * where)[0])
-    if np.isfinite(shift).all() and np.abs(shift).max() < _FARTHEST_OFF:
-        displacement = still + shift.astype(np.float32)
-        if correlation(_moved(moving, displacement, whole), fixed, where) > correlation(moving, fixed, where):
-            coefficients[0] = shift  # the first power is the constant
-    displacement = _dense(coefficients, (height, width), degree)
+    coefficients[0] = start[0, 0]  # the first power is the constant
+    displacement = start
     pictures = {
         smooth: [np.asarray(cv2.GaussianBlur(one, (0, 0), smooth), np.float32) for one in (moving, fixed)]
         for smooth in set(_SMOOTHED)

@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from whichpage.types import Grey
 
 
-def local_contrast(grey: Grey, *, window: int, where: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """(H, W) uint8 -> (H, W) float32 in [-3, 3]: the difference from the mean around, in local deviations.
+def local_contrast(
+    grey: Grey, *, window: int, where: NDArray[np.bool_] | None = None, most: float = 3.0
+) -> NDArray[np.float32]:
+    """(H, W) uint8 -> (H, W) float32: the difference from the mean around, in local deviations.
 
     Args:
         grey: the picture.
         window: width in pixels of the square around each pixel.
+        most: what is further from the mean than so many deviations counts as no further.
         where: (H, W), what is looked at: all else counts for nothing, and is 0. None for the whole picture.
     """
     x = grey.astype(np.float32)
@@ -28,5 +31,5 @@ def local_contrast(grey: Grey, *, window: int, where: NDArray[np.bool_] | None =
     deviation = np.sqrt(np.maximum(square - mean * mean, 0))
     known = deviation if where is None else deviation[where]
     floor = 0.3 * (float(known.mean()) if known.size else 0.0) + 1.0
-    contrast = np.asarray(np.clip((x - mean) / (deviation + floor), -3, 3), np.float32)
+    contrast = np.asarray(np.clip((x - mean) / (deviation + floor), -most, most), np.float32)
     return contrast if where is None else contrast * where

@@ -28,6 +28,9 @@ from whichpage.warps import Placement
 _AROUND, _MOST = 16, 4
 # Width, in pixels, of the square around each pixel whose contrast print is measured in: that of `verify`.
 _WINDOW = 33
+# Local contrast up to so many deviations counts: a number by itself on bare paper has more than print amid
+# print, and cut off it would lose the shape of its figures.
+_DARKEST = 8.0
 # Print is compared in squares of so many pixels, about a letter, and is another one if it differs by more
 # than this there, in squared deviations of local contrast; by twice as much, entirely.
 _LETTER, _ANOTHER = 9, 0.05
@@ -115,7 +118,7 @@ class _Print:
     def seen(self, blur: float) -> NDArray[np.float32]:
         """(H, W) float32, its local contrast through a blurred lens; 0 beside the page."""
         soft = cv2.GaussianBlur(self.grey, (0, 0), blur) if blur else self.grey
-        return local_contrast(np.asarray(soft, np.uint8), window=_WINDOW, where=self.within)
+        return local_contrast(np.asarray(soft, np.uint8), window=_WINDOW, most=_DARKEST, where=self.within)
 
 
 def ranking(photo: Photo, rivals: Sequence[tuple[verify.Thumbnail, Placement]]) -> list[int]:
@@ -142,7 +145,7 @@ def _compared(
     pages = [page for page, _ in rivals]
     points = [frame.on_page(placement) for _, placement in rivals]
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
-    photo = local_contrast(frame.pixels, window=_WINDOW, where=_inside(prints))
+    photo = local_contrast(frame.pixels, window=_WINDOW, most=_DARKEST, where=_inside(prints))
     shown = [one.seen(_USUAL_BLUR) for one in prints]
     best = int(np.argmax([correlation(one, photo, p.within) for one, p in zip(shown, prints, strict=True)]))
     within = prints[best].within
@@ -158,7 +161,7 @@ def _compared(
     # Drawn anew: pages that are moved as pictures are blurred, each by another fraction of a pixel.
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
     within, inside = prints[best].within, _inside(prints)
-    photo = local_contrast(frame.pixels, window=_WINDOW, where=inside)
+    photo = local_contrast(frame.pixels, window=_WINDOW, most=_DARKEST, where=inside)
     blur = _blur(prints[best], photo)
     shown = [one.seen(blur) for one in prints]
     same = np.all([_in_squares((one - shown[best]) ** 2) < _ANOTHER for one in shown], axis=0)

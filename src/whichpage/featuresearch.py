@@ -13,7 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from whichpage import featurematch, hypotheses
+from whichpage import featurematch, hypotheses, placing
 from whichpage.featureindex import FeatureIndex
 from whichpage.featurematch import PhotoFeatures
 from whichpage.features import OF_PHOTO, FeatureExtractor, LocalFeatures, unpack
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 _LAID, _ANSWERED = 8, 5
 # While one more of the last `_LAID` pages agrees nearly as much as the best one, as pages do that a book
 # repeats, as many more are laid, up to so many; so many of such pages are answered.
-_NEARLY, _MOST_LAID, _MOST_ANSWERED = 0.7, 32, 16
+_MOST_LAID, _MOST_ANSWERED = 32, 16
 # With so many features that agree, other turns of the page are not tried.
 _CLEAR = 30
 # Features of an index that is kept in a file: fewer are filed in half a second.
@@ -162,7 +162,7 @@ class FeatureSearch:
 def _nearly_best(some: Iterable[Proposal], found: Mapping[int, Proposal]) -> list[Proposal]:
     """Those on which nearly as many features agree as on the best one; none where that is not clear."""
     most = _most(found)
-    return [one for one in some if most >= _CLEAR and one.agree > _NEARLY * most]
+    return [one for one in some if most >= _CLEAR and placing.agrees_enough(one.agree, most)]
 
 
 def _most(found: Mapping[int, Proposal]) -> int:

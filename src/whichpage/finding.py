@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage import hypotheses, matching, textmatch, verify
+from whichpage import hypotheses, matching, placing, textmatch, verify
 from whichpage import photo as photos
 from whichpage.aligning import Aligned, Aligner, reaches
 from whichpage.cores import usable_cores
@@ -381,7 +381,7 @@ class Finder:
             ]
             return self._lay(query, proposed, place=place, stage="features")
 
-        foremost = [one for one in found if matching.agrees_enough(one.agree, found[0].agree)]
+        foremost = [one for one in found if placing.agrees_enough(one.agree, found[0].agree)]
         aligned = lay(foremost)
         # Of so many fewer features no page is answered in the place of one that is found; it could but show
         # that this one is not the page, of which there is no doubt.

@@ -21,7 +21,7 @@ from whichpage.contrast import local_contrast
 from whichpage.photo import Photo
 from whichpage.registration import correlation, follow, moved, register
 from whichpage.types import Grey
-from whichpage.warps import Placement
+from whichpage.warps import Placement, between_nodes
 
 # The photo is looked at as large as pages are compared, and so many pixels of it around the pages; not at
 # more than so many times the pixels of a page, as of a narrow one that lies askew.
@@ -82,18 +82,12 @@ class _Frame:
 
     def on_page(self, placement: Placement) -> NDArray[np.float32]:
         """(H, W, 2) float32, the pixel of the page that each pixel shows; far off where it shows none."""
-        # Between nodes four pixels apart a page is as good as flat.
+
+        def there(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            return placement.page_points((points + 0.5) / self.scale + [self.left, self.top] - 0.5)
+
         height, width = self.pixels.shape
-        step = 4
-        across, down = np.arange(-1, width // step + 2), np.arange(-1, height // step + 2)
-        nodes = np.stack(np.meshgrid((across + 0.5) * step, (down + 0.5) * step), -1).reshape(-1, 2)
-        points = placement.page_points(nodes / np.array(self.scale) + [self.left, self.top] - 0.5)
-        grown = cv2.resize(
-            points.reshape(len(down), len(across), 2).astype(np.float32),
-            (len(across) * step, len(down) * step),
-            interpolation=cv2.INTER_LINEAR,
-        )
-        return np.asarray(grown[step : step + height, step : step + width], np.float32)
+        return between_nodes(there, (height, width), step=4)
 
 
 @dataclass(frozen=True, eq=False)

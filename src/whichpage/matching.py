@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage import lookalikes, verify
+from whichpage import lookalikes, placing, verify
 from whichpage.aligning import Aligned, ThumbnailStore, reaches
 from whichpage.photo import Photo
 from whichpage.types import Match, Page, Quad
@@ -131,7 +131,10 @@ def _better(one: Aligned, aligned: Sequence[Aligned]) -> list[Aligned]:
         for other in others
         if _fits_far_better(other.alignment, one.alignment)
         # Of a page that neither text nor features have laid there are none to compare.
-        or not (agrees_enough(one.lines, other.lines) and agrees_enough(one.features, other.features))
+        or not (
+            placing.agrees_enough(one.lines, other.lines)
+            and placing.agrees_enough(one.features, other.features)
+        )
     ]
 
 
@@ -144,11 +147,6 @@ def _fits_far_better(other: verify.Alignment, one: verify.Alignment) -> bool:
             (verify.evidence(one), verify.evidence(other)),
         )
     )
-
-
-def agrees_enough(agree: int, most: int) -> bool:
-    """Whether a page on which so many lines or features agree may be the one, where `most` do on another."""
-    return not agree or agree > 0.7 * most
 
 
 def at_one_place(one: Quad, other: Quad, *, seen_by: Photo | None = None) -> bool:

@@ -76,6 +76,11 @@ def place(
     return Placed(quad, agree, count) if count >= 2 and _is_sound(quad) else None
 
 
+def agrees_enough(agree: int, most: int) -> bool:
+    """Whether a page on which so many lines or features agree may be the one, where `most` do on another."""
+    return not agree or agree > 0.7 * most
+
+
 def _is_sound(quad: Quad) -> bool:
     """Seen from the front a page's corners run clockwise, with y pointing down, around a convex area."""
     x, y = quad.T.astype(np.float64)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage.warps import basis
+from whichpage.warps import basis, between_nodes
 
 # Both pictures are smoothed by so many pixels, one round after the other: the more, the further off they may
 # be, the less, the nearer they come.
@@ -156,15 +156,5 @@ def _moved(
 
 
 def _dense(coefficients: NDArray[np.float64], size: tuple[int, int], degree: int) -> NDArray[np.float32]:
-    """(H, W, 2) float32, the polynomial at each pixel: at nodes, and between them as good as linear."""
-    height, width = size
-    step = 8
-    across, down = np.arange(-1, width // step + 2), np.arange(-1, height // step + 2)
-    nodes = np.stack(np.meshgrid((across + 0.5) * step - 0.5, (down + 0.5) * step - 0.5), -1).reshape(-1, 2)
-    values = (basis(nodes, size=size, degree=degree) @ coefficients).astype(np.float32)
-    grown = cv2.resize(
-        values.reshape(len(down), len(across), 2),
-        (len(across) * step, len(down) * step),
-        interpolation=cv2.INTER_LINEAR,
-    )
-    return np.asarray(grown[step : step + height, step : step + width], np.float32)
+    """(H, W, 2) float32, the polynomial at each pixel."""
+    return between_nodes(lambda points: basis(points, size=size, degree=degree) @ coefficients, size, step=8)

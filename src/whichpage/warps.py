@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,17 +88,34 @@ class Warp:
 
     def dense(self, scale: int) -> NDArray[np.float32]:
         """(H/scale, W/scale, 2) float32: for each page pixel of a level, the sheet pixel of that level."""
-        h, w = self._size[0] // scale, self._size[1] // scale
-        # Nodes are 16 pixels of the full level apart or more, one of them beyond each edge; between them the
-        # warp is as good as linear.
-        step = max(8, 16 // scale)
-        ys = (np.arange(-1, h // step + 1) + 0.5) * step
-        xs = (np.arange(-1, w // step + 1) + 0.5) * step
-        points = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2) * scale - 0.5
-        nodes = ((self(points) + 0.5) / scale - 0.5).reshape(len(ys), len(xs), 2).astype(np.float32)
-        size = (len(xs) * step, len(ys) * step)
-        grown = cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR)
-        return np.asarray(grown[step : step + h, step : step + w], np.float32)
+
+        def there(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            return (self((points + 0.5) * scale - 0.5) + 0.5) / scale - 0.5
+
+        # Nodes are 16 pixels of the full level apart or more.
+        size = (self._size[0] // scale, self._size[1] // scale)
+        return between_nodes(there, size, step=max(8, 16 // scale))
+
+
+def between_nodes(
+    there: Callable[[NDArray[np.float64]], NDArray[np.float64]], size: tuple[int, int], *, step: int
+) -> NDArray[np.float32]:
+    """(H, W, 2) float32, where each pixel's place comes to lie: between nodes as good as linear.
+
+    Args:
+        there: (N, 2) pixels -> (N, 2) places.
+        size: (H, W).
+        step: how many pixels nodes are apart, an even number; one of them is beyond each edge.
+    """
+    height, width = size
+    down, across = ((np.arange(-1, side // step + 2) + 0.5) * step - 0.5 for side in size)
+    nodes = there(np.stack(np.meshgrid(across, down), -1).reshape(-1, 2))
+    grown = cv2.resize(
+        nodes.reshape(len(down), len(across), 2).astype(np.float32),
+        (len(across) * step, len(down) * step),
+        interpolation=cv2.INTER_LINEAR,
+    )
+    return np.asarray(grown[step : step + height, step : step + width], np.float32)
 
 
 def basis(points: NDArray[np.float64], *, size: tuple[int, int], degree: int) -> NDArray[np.float64]:

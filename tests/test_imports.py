@@ -30,7 +30,7 @@ FLOORS = (
     ),
     ("sources", "photo", "index", "catalog", "answers", "viewer", "keypoints", "registration"),
     ("adding", "checking", "tasks", "pagefinder", "hypotheses", "verify", "reading", "features"),
-    ("worker", "textmatch", "featureindex", "featurematch", "lookalikes"),
+    ("worker", "textmatch", "featureindex", "featurematch", "lookalikes", "resemblance"),
     ("pool", "sameprint", "witness", "featuresearch"),
     ("indexing", "findoptions", "query"),
     ("transcribing", "describing", "aligning"),

@@ -24,6 +24,8 @@ from whichpage.verify import (
     PAGE_SIZE,
     Alignment,
     Calibration,
+    Resemblance,
+    ResemblanceCalibration,
     Thumbnail,
     align,
     align_coarse,
@@ -379,6 +381,28 @@ def test_confidence_is_logistic_in_its_features() -> None:
     )
     logit = -1 + 2 * 0.6 + 0.5 * 0.5 + 3 * 0.3 + 0.25 * 0.125 + 1.5 * 0.5 - 4 * 0.25
     assert confidence(one, calibration=weights) == pytest.approx(1 / (1 + math.exp(-logit)))
+
+
+def test_the_resemblance_counts_beside_all_else() -> None:
+    one = alignment()
+    weights = ResemblanceCalibration(bias=-3.0, otherwise=0.5, cosine=4.0, shown=1.5)
+    for lines, features in ((0, 0), (3, 0), (0, 30)):
+        before = confidence(one, lines=lines, features=features)
+        logit = -3 + 0.5 * math.log(before / (1 - before)) + 4 * 0.8 + 1.5 * 0.6
+        seen = Resemblance(0.8, 0.6)
+        found = confidence(one, lines=lines, features=features, resemblance=seen, alike=weights)
+        assert found == pytest.approx(1 / (1 + math.exp(-logit)))
+
+
+@pytest.mark.parametrize("feature", ["cosine", "shown"])
+def test_confidence_never_falls_with_the_resemblance(feature: str) -> None:
+    numbers = {"cosine": 0.7, "shown": 0.7}
+    said = [
+        confidence(alignment(), resemblance=Resemblance(**(numbers | {feature: float(value)})))
+        for value in np.linspace(0, 1, 21)
+    ]
+    assert all(after >= before for before, after in itertools.pairwise(said))
+    assert said[-1] > said[0]
 
 
 def test_confidence_is_a_probability_and_means_something() -> None:

@@ -17,6 +17,7 @@ from whichpage import verify
 from whichpage.findoptions import FindOptions
 from whichpage.photo import Photo
 from whichpage.query import Query
+from whichpage.resemblance import Encodes, resemblances
 from whichpage.types import Candidate, Quad
 from whichpage.warps import Placement, Warp
 
@@ -41,6 +42,7 @@ class Aligned:
     place: the name of the place that was tried, or of what proposed one: see `matching` for what are rivals.
     lines: how many lines of text that were read off the photo agree; 0 where none was read.
     features: how many local features agree; 0 where none were compared.
+    resemblance: how much alike the encoder finds the two; None where it was not asked.
     """
 
     page_id: int
@@ -49,6 +51,7 @@ class Aligned:
     confidence: float
     lines: int = 0
     features: int = 0
+    resemblance: verify.Resemblance | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +81,19 @@ def reaches(confidence: float, aligned: Sequence[Aligned]) -> bool:
 class Aligner:
     """Lays candidates over a photo and says how sure they are."""
 
-    def __init__(self, store: ThumbnailStore, options: FindOptions, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        store: ThumbnailStore,
+        options: FindOptions,
+        threads: ThreadPoolExecutor,
+        *,
+        encoder: Encodes | None = None,
+    ) -> None:
+        """
+        encoder: whose opinion of pages that are in doubt is asked, the shipped one; None to do without, as
+            confidence was learned from no other.
+        """
+        self._encoder = encoder
         self._store = store
         self._options = options
         self._threads = threads
@@ -205,9 +220,8 @@ class Aligner:
         if one.confidence >= self._options.doubtless:
             least = self._options.doubtless
         aligned = [
-            Aligned(page_id, one.place, alignment, sure)
+            Aligned(page_id, one.place, alignment, verify.confidence(alignment))
             for same, alignment in zip(copies.values(), self._threads.map(align, pages), strict=True)
-            if (sure := verify.confidence(alignment)) >= least
             for page_id in same
         ]
         query.watch.lap("verify")
@@ -224,12 +238,13 @@ class Aligner:
         return alignment if trusted else replace(alignment, placement=Placement.flat(quad, size=page.size))
 
     def questioned(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
-        """The same, but pages are not accepted whose text is not the photo's.
+        """The same, those in doubt as sure as the encoder makes them, and none accepted that has other text.
 
         Two sheets of one form look alike but for the words: by looks, one is taken for the other where the
         library has no better.
         """
         options = self._options
+        aligned = self._compared(query, aligned)
 
         def is_doubted(one: Aligned) -> bool:
             doubtful = one.lines > 0 or verify.confidence(one.alignment) < options.doubtless
@@ -243,3 +258,32 @@ class Aligner:
             replace(one, confidence=min(one.confidence, options.doubted)) if is_doubted(one) else one
             for one in aligned
         ]
+
+    def _compared(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
+        """The same; those that are in doubt with what the encoder says of them where they lie."""
+        options = self._options
+        doubted = [
+            number
+            for number, one in enumerate(aligned)
+            if options.hopeless <= one.confidence < options.doubtless and one.resemblance is None
+        ]
+        if self._encoder is None or not doubted:
+            return list(aligned)
+        encoded = self._store.encoded_thumbnails([aligned[number].page_id for number in doubted])
+        # Pages that look exactly the same were aligned as one.
+        laid: dict[tuple[bytes, bytes], list[int]] = {}
+        for number, page in zip(doubted, encoded, strict=True):
+            laid.setdefault((page, aligned[number].alignment.quad.tobytes()), []).append(number)
+        pages = [
+            (verify.Thumbnail(page), aligned[same[0]].alignment.quad) for (page, _), same in laid.items()
+        ]
+        compared = list(aligned)
+        for same, alike in zip(laid.values(), resemblances(self._encoder, query.photo, pages), strict=True):
+            for number in same:
+                one = aligned[number]
+                sure = verify.confidence(
+                    one.alignment, lines=one.lines, features=one.features, resemblance=alike
+                )
+                compared[number] = replace(one, confidence=sure, resemblance=alike)
+        query.watch.lap("verify")
+        return compared

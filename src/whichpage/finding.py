@@ -23,7 +23,7 @@ from whichpage import hypotheses, matching, placing, textmatch, verify
 from whichpage import photo as photos
 from whichpage.aligning import Aligned, Aligner, reaches
 from whichpage.cores import usable_cores
-from whichpage.encoder import Encoder
+from whichpage.encoder import Encoder, model_id
 from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.findoptions import FindOptions
 from whichpage.index import Index
@@ -86,7 +86,7 @@ class Finder:
         self.store = store
         self._options = options
         self._threads = threads or search_threads()
-        self._aligner = Aligner(store, options, self._threads)
+        self._aligner = self._new_aligner()
         _keep_memory()
 
     def variant(
@@ -103,9 +103,14 @@ class Finder:
         twin.features = self.features if features is None else features
         if options is not None:
             twin._options = options
-            twin._aligner = Aligner(self.store, options, self._threads)
+            twin._aligner = twin._new_aligner()
         twin.reader = self.reader if reads else None
         return twin
+
+    def _new_aligner(self) -> Aligner:
+        # What another encoder's numbers mean for confidence was not learned.
+        is_known = self.encoder.model_id == model_id()
+        return Aligner(self.store, self._options, self._threads, encoder=self.encoder if is_known else None)
 
     def find(self, source: Path | str | bytes | Grey | Colour, *, name: str, top: int) -> Answer:
         """The pages that a photo shows.

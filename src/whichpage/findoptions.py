@@ -27,7 +27,10 @@ class FindOptions:
     again: how many of those are aligned once more from where they were found, if it is not clear yet.
     sure: confidence that ends the search.
     accepted: confidence from which a match is answered as verified, and further places are not tried.
-    doubtless: confidence from which looks need no other witness; pages that are less sure are asked for text.
+    hopeless: confidence below which the encoder is not asked whether a page that was laid over the photo
+        resembles it there: it could not make that page accepted.
+    doubtless: confidence from which looks need no other witness; of pages that are less sure the encoder is
+        asked, and they are asked for text.
     doubted: confidence, at most, of a page that has other text than the photo, or only resembles the one
         that is accepted in its place.
     read: how many pages that hold the text of a photo are laid over it.
@@ -58,6 +61,7 @@ class FindOptions:
     again: int = 2
     sure: float = 0.95
     accepted: float = verify.ACCEPTED
+    hopeless: float = 0.02
     # Of 120 simulated photos of sheets, of whose form the library had another one only, 16 were accepted by
     # looks, 2 of them with more than this. The text spoke against 7 wrong sheets of 0.8 and more, and against
     # none of 382 right pages.

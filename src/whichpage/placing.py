@@ -73,19 +73,19 @@ def place(
     count = len(set(groups[agree].tolist()))
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     quad = cv2.perspectiveTransform(corners[None], matrix)[0].astype(np.float32)
-    return Placed(quad, agree, count) if count >= 2 and _is_sound(quad) else None
+    return Placed(quad, agree, count) if count >= 2 and is_sound(quad) else None
+
+
+def is_sound(quad: Quad) -> bool:
+    """Seen from the front a page's corners run clockwise, with y pointing down, around a convex area."""
+    x, y = quad.T.astype(np.float64)
+    area = float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)
+    return bool(np.isfinite(quad).all()) and cv2.isContourConvex(quad) and area > 0
 
 
 def agrees_enough(agree: int, most: int) -> bool:
     """Whether a page on which so many lines or features agree may be the one, where `most` do on another."""
     return not agree or agree > 0.7 * most
-
-
-def _is_sound(quad: Quad) -> bool:
-    """Seen from the front a page's corners run clockwise, with y pointing down, around a convex area."""
-    x, y = quad.T.astype(np.float64)
-    area = float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)
-    return bool(np.isfinite(quad).all()) and cv2.isContourConvex(quad) and area > 0
 
 
 def _agreed(

@@ -417,14 +417,41 @@ class FeatureCalibration:
 FEATURE_CALIBRATION = FeatureCalibration(bias=-6.626, alignment=0.683, features=1.989)
 
 
+@dataclass(frozen=True, slots=True)
+class Resemblance:
+    """How much alike the encoder finds a page and the photo where the page was laid; see `resemblance`.
+
+    cosine: of its numbers of the two, -1 to 1.
+    shown: share of the page that the photo shows, 0 to 1: two slivers of paper are soon alike.
+    """
+
+    cosine: float
+    shown: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResemblanceCalibration:
+    """Logistic weights of the logit that all else gives, and of the resemblance; learned likewise."""
+
+    bias: float
+    otherwise: float
+    cosine: float
+    shown: float
+
+
+RESEMBLANCE_CALIBRATION = ResemblanceCalibration(bias=-8.944, otherwise=0.821, cosine=10.867, shown=2.525)
+
+
 def confidence(
     alignment: Alignment,
     *,
     lines: int = 0,
     features: int = 0,
+    resemblance: Resemblance | None = None,
     calibration: Calibration = CALIBRATION,
     text: TextCalibration = TEXT_CALIBRATION,
     local: FeatureCalibration = FEATURE_CALIBRATION,
+    alike: ResemblanceCalibration = RESEMBLANCE_CALIBRATION,
 ) -> float:
     """The probability, 0 to 1, that the photo shows the page it was aligned with.
 
@@ -433,7 +460,8 @@ def confidence(
         lines: how many lines of text the photo shares with the page, in the same places; 0 where none was
             read, which says nothing against the page.
         features: likewise how many local features; 0 where none were compared.
-        calibration, text, local: what confidence is computed from.
+        resemblance: how much alike the shipped encoder finds the two; None where it was not asked.
+        calibration, text, local, alike: what confidence is computed from.
     """
     weights = astuple(calibration)
     logit = weights[0] + measures(alignment) @ weights[1:]
@@ -441,6 +469,13 @@ def confidence(
         logit = text.bias + text.alignment * logit + text.lines * np.log1p(lines)
     elif features:
         logit = local.bias + local.alignment * logit + local.features * np.log1p(features)
+    if resemblance:
+        logit = (
+            alike.bias
+            + alike.otherwise * logit
+            + alike.cosine * resemblance.cosine
+            + alike.shown * resemblance.shown
+        )
     return float(1 / (1 + np.exp(-logit)))
 
 

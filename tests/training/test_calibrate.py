@@ -16,7 +16,17 @@ import pytest
 from numpy.typing import NDArray
 
 from whichpage import verify
-from whichpage.training.calibrate import Evidence, Sample, fit, learn, learn_local, main, report, shipped
+from whichpage.training.calibrate import (
+    Evidence,
+    Sample,
+    fit,
+    learn,
+    learn_local,
+    learn_resemblance,
+    main,
+    report,
+    shipped,
+)
 from whichpage.warps import Placement
 
 
@@ -77,8 +87,9 @@ def test_text_and_local_features_are_learned_apart_and_as_verify_computes_them()
     by_looks = -0.5 + measures @ np.array([1.0, 0.0, 2.0, 1.0, 0.5, -1.5])
     logit = np.where(lines > 0, -4 + 0.3 * by_looks + 3 * np.log1p(lines), by_looks)
     logit = np.where(local > 0, -9 + 0.5 * by_looks + 2.5 * np.log1p(local), logit)
+    alike = unasked(6000)
     right = dice.uniform(size=6000) < 1 / (1 + np.exp(-logit))
-    learned = learn(Evidence(measures, lines, local), right, np.arange(6000) % 2 == 1)
+    learned = learn(Evidence(measures, lines, local, alike), right, np.arange(6000) % 2 == 1)
     assert learned.text[2] == pytest.approx(3, abs=0.5)
     assert learned.local[2] == pytest.approx(2.5, abs=0.5)
     weights = {
@@ -88,7 +99,8 @@ def test_text_and_local_features_are_learned_apart_and_as_verify_computes_them()
     }
     for row in range(12):
         alignment = aligned(measures[row])
-        seen = Evidence(verify.measures(alignment)[None], lines[row : row + 1], local[row : row + 1])
+        one = slice(row, row + 1)
+        seen = Evidence(verify.measures(alignment)[None], lines[one], local[one], alike[one])
         counts = {"lines": int(lines[row]), "features": int(local[row])}
         found = verify.confidence(alignment, **counts, **weights)  # type: ignore[arg-type]
         assert found == pytest.approx(learned(seen)[0])
@@ -102,19 +114,44 @@ def test_local_features_are_learned_by_themselves() -> None:
     looks = verify.CALIBRATION.bias + measures @ np.array(astuple(verify.CALIBRATION)[1:])
     logit = -8 + 0.4 * looks + 2 * np.log1p(local)
     right = dice.uniform(size=6000) < 1 / (1 + np.exp(-logit))
-    learned = learn_local(Evidence(measures, np.zeros(6000, int), local), right)
+    learned = learn_local(Evidence(measures, np.zeros(6000, int), local, unasked(6000)), right)
     np.testing.assert_allclose(learned.local, [-8, 0.4, 2], rtol=0.2)
     np.testing.assert_array_equal(learned.looks, astuple(verify.CALIBRATION))
     np.testing.assert_array_equal(learned.text, astuple(verify.TEXT_CALIBRATION))
 
 
+def test_the_resemblance_is_learned_where_the_encoder_was_asked_on_top_of_all_else() -> None:
+    dice = np.random.RandomState(8)
+    measures, lines = dice.uniform(0, 1, (9000, 6)), dice.randint(0, 4, 9000)
+    alike = dice.uniform(0, 1, (9000, 2))
+    none = np.zeros(9000, int)
+    without = Evidence(measures, lines, none, unasked(9000))
+    logit = -6 + 0.7 * shipped().otherwise(without) + alike @ np.array([8.0, 2.0])
+    right = dice.uniform(size=9000) < 1 / (1 + np.exp(-logit))
+    # Of these it was not asked, and they would teach nonsense.
+    alike[::5] = np.nan
+    right[::5] = False
+    learned = learn_resemblance(Evidence(measures, lines, none, alike), right, shipped())
+    np.testing.assert_allclose(learned.alike, [-6, 0.7, 8, 2], rtol=0.2)
+    for kept, known in ((learned.looks, shipped().looks), (learned.text, shipped().text)):
+        np.testing.assert_array_equal(kept, known)
+    nothing = learn_resemblance(without, right, shipped())
+    np.testing.assert_array_equal(nothing.alike, shipped().alike)
+
+
 def test_what_ships_is_what_verify_computes() -> None:
     dice = np.random.RandomState(6)
-    for lines, features in ((0, 0), (3, 0), (0, 40)):
+    for lines, features, alike in (
+        (0, 0, None),
+        (3, 0, None),
+        (0, 40, None),
+        (0, 0, verify.Resemblance(0.9, 0.5)),
+        (0, 40, verify.Resemblance(0.3, 1.0)),
+    ):
         alignment = aligned(dice.uniform(0, 1, 6))
-        seen = Evidence(verify.measures(alignment)[None], np.array([lines]), np.array([features]))
-        found = verify.confidence(alignment, lines=lines, features=features)
-        assert shipped()(seen)[0] == pytest.approx(found)
+        sample = Sample("a.jpg", "a.pdf:1", verify.measures(alignment), lines, features, True, alike)
+        found = verify.confidence(alignment, lines=lines, features=features, resemblance=alike)
+        assert shipped()(Evidence.of([sample]))[0] == pytest.approx(found)
 
 
 def test_both_constants_are_reported_of_alignments_that_were_kept(
@@ -130,11 +167,13 @@ def test_both_constants_are_reported_of_alignments_that_were_kept(
         for photo, right in itertools.product(photos, (False, True)):
             measures = dice.uniform(0.1, 0.5, 6) + 0.4 * right
             made.append(Sample(f"{folder}/{photo}", "a.pdf:1", measures, 2 * right, 0, right))
-            made.append(Sample(f"{folder}/{photo}", "a.pdf:1", measures, 0, 10 + 20 * right, right))
+            alike = verify.Resemblance(dice.uniform(0.2, 0.7) + 0.3 * right, 0.75)
+            made.append(Sample(f"{folder}/{photo}", "a.pdf:1", measures, 0, 10 + 20 * right, right, alike))
     with (tmp_path / "kept.csv").open("w", newline="") as file:
         for one in made:
             counts = int(one.right), one.lines, one.local
-            csv.writer(file).writerow([one.photo, one.page, *counts, *one.measures])
+            seen = astuple(one.alike) if one.alike else ("", "")
+            csv.writer(file).writerow([one.photo, one.page, *counts, *seen, *one.measures])
     sets = [str(tmp_path / name) for name in ("books", "library", "vertical", "library")]
     kept = ["--alignments", str(tmp_path / "kept.csv"), "--diagram", str(tmp_path / "sure.png")]
     monkeypatch.setattr(sys, "argv", ["calibrate", *sets, *kept])
@@ -148,6 +187,11 @@ def test_both_constants_are_reported_of_alignments_that_were_kept(
     assert tables["shipped, all"] == known
     assert tables["learned, all"] != known
     assert all((tmp_path / f"sure-{by}.png").stat().st_size for by in ("learned", "shipped"))
+
+
+def unasked(count: int) -> NDArray[np.float64]:
+    """The resemblance of alignments of which the encoder was not asked."""
+    return np.full((count, 2), np.nan)
 
 
 CORNERS = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], np.float32)

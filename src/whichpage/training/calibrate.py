@@ -1,18 +1,20 @@
 """Learns what confidence means: from alignments of simulated photos with right and with wrong pages.
 
 usage: python -m whichpage.training.calibrate PHOTOS LIBRARY [PHOTOS LIBRARY ...] [--local]
-           [--alignments FILE.csv] [--diagram FILE.png]
+           [--resemblance] [--alignments FILE.csv] [--diagram FILE.png]
 
 PHOTOS is made by `whichpage.training.photos` from validation books, LIBRARY holds those books. Further pairs
 are of books whose pages repeat themselves, as those of `whichpage.training.synthetic` do; they teach what
 that takes from the confidence, all else being as the first pair says. Every
 photo is answered twice: as it is, and as if its page were in no book (its true page and all that print
 nearly the same, as boilerplate and other editions do, are struck out). Prints the constants for
-`verify.Calibration`, `verify.TextCalibration` and `verify.FeatureCalibration`, the reliability of the
-confidence, and how many absent photos would be accepted at which threshold: these by cross-validation, each
-photo answered with constants that were learned from others. Then the same of the constants that `verify` has:
-where these were learned from other photos, it tells whether they still hold. With --local only what local
-features find is looked at, and `verify.FeatureCalibration` alone is learned: that takes a tenth of the time.
+`verify.Calibration`, `verify.TextCalibration`, `verify.FeatureCalibration` and
+`verify.ResemblanceCalibration`, the reliability of the confidence, and how many absent photos would be
+accepted at which threshold: these by cross-validation, each photo answered with constants that were learned
+from others. Then the same of the constants that `verify` has: where these were learned from other photos, it
+tells whether they still hold. With --local only what local features find is looked at, and
+`verify.FeatureCalibration` alone is learned: that takes a tenth of the time.
+With --resemblance `verify.ResemblanceCalibration` alone is learned, all else being as `verify` has it.
 """
 
 from __future__ import annotations
@@ -34,12 +36,16 @@ from whichpage.photo import decode
 from whichpage.sameprint import SAME_PRINT, prints_like, reprints
 from whichpage.training import reliability
 
+# What stands for a resemblance of which the encoder was not asked.
+_NOT_ASKED = (np.nan, np.nan)
+
 
 @dataclass(frozen=True)
 class Sample:
     """One alignment: its photo and page, what was measured, and whether the page was the right one.
 
     lines, local: how many lines of the photo's text, and how many local features, agree with it.
+    alike: how much alike the encoder finds them; None where it was not asked.
     """
 
     photo: str
@@ -48,6 +54,7 @@ class Sample:
     lines: int
     local: int
     right: bool
+    alike: verify.Resemblance | None = None
 
 
 def collect(photos: Path, library: Library, *, local: bool) -> list[Sample]:
@@ -87,7 +94,7 @@ def collect(photos: Path, library: Library, *, local: bool) -> list[Sample]:
                 name = f"{page.source.name}:{page.number}"
                 of = _name(photos, row)
                 measured = verify.measures(one.alignment)
-                samples.append(Sample(of, name, measured, one.lines, one.features, right))
+                samples.append(Sample(of, name, measured, one.lines, one.features, right, one.resemblance))
     return samples
 
 
@@ -150,11 +157,13 @@ class Evidence:
     """What was measured of N alignments.
 
     measures: (N, F), as `verify.measures` has them; lines, local: (N,) counts, as of `Sample`.
+    alike: (N, 2), as `verify.Resemblance` has them, NaN where the encoder was not asked.
     """
 
     measures: NDArray[np.float64]
     lines: NDArray[np.int64]
     local: NDArray[np.int64]
+    alike: NDArray[np.float64]
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Evidence:
@@ -163,11 +172,12 @@ class Evidence:
             np.stack([sample.measures for sample in samples]),
             np.array([sample.lines for sample in samples]),
             np.array([sample.local for sample in samples]),
+            np.array([astuple(sample.alike) if sample.alike else _NOT_ASKED for sample in samples]),
         )
 
     def __getitem__(self, some: NDArray[np.bool_]) -> Evidence:
         """That of some of them, (N,) bool."""
-        return Evidence(self.measures[some], self.lines[some], self.local[some])
+        return Evidence(self.measures[some], self.lines[some], self.local[some], self.alike[some])
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,22 +185,31 @@ class Weights:
     """What confidence is computed from: logistic weights, the bias first.
 
     looks: of an alignment's measures. text: of its logit and of log(1 + lines), where lines agree. local: of
-        its logit and of log(1 + features), where local features do.
+        its logit and of log(1 + features), where local features do. alike: of the logit that all these give,
+        and of the resemblance, where the encoder was asked.
     """
 
     looks: NDArray[np.float64]
     text: NDArray[np.float64]
     local: NDArray[np.float64]
+    alike: NDArray[np.float64]
 
     def __call__(self, seen: Evidence) -> NDArray[np.float64]:
         """(N,) confidences, as `verify.confidence` has them."""
+        logit = self.otherwise(seen)
+        asked = ~np.isnan(seen.alike[:, 0])
+        logit[asked] = self.alike[0] + np.c_[logit, seen.alike][asked] @ self.alike[1:]
+        return np.asarray(1 / (1 + np.exp(-logit)), np.float64)
+
+    def otherwise(self, seen: Evidence) -> NDArray[np.float64]:
+        """(N,) logits of all but the resemblance."""
         looks = self.looks[0] + seen.measures @ self.looks[1:]
         by_text, by_local = (
             weights[0] + np.stack([looks, np.log1p(count)], 1) @ weights[1:]
             for weights, count in ((self.text, seen.lines), (self.local, seen.local))
         )
-        logit = np.where(seen.lines > 0, by_text, np.where(seen.local > 0, by_local, looks))
-        return np.asarray(1 / (1 + np.exp(-logit)), np.float64)
+        by_either = np.where(seen.local > 0, by_local, looks)
+        return np.asarray(np.where(seen.lines > 0, by_text, by_either), np.float64)
 
 
 def fit_last(
@@ -219,7 +238,8 @@ def fit_last(
 
 
 def learn(seen: Evidence, right: NDArray[np.bool_], repeating: NDArray[np.bool_]) -> Weights:
-    """All weights: looks from all alignments, text and local from those with lines or features that agree.
+    """All weights: looks from all alignments, text and local from those with lines or features that agree,
+    the resemblance from those of which the encoder was asked.
 
     repeating: (N,) which are of books whose pages repeat themselves: they teach the last measure's weight,
         the others those before it.
@@ -228,7 +248,8 @@ def learn(seen: Evidence, right: NDArray[np.bool_], repeating: NDArray[np.bool_]
     known = fit(measures[~repeating][:, :-1], right[~repeating])
     looks = np.append(known, fit_last(measures[repeating], right[repeating], known))
     text = _counted(seen.lines, measures, looks, right)
-    return Weights(looks, text, _counted(seen.local, measures, looks, right))
+    local = _counted(seen.local, measures, looks, right)
+    return learn_resemblance(seen, right, replace(shipped(), looks=looks, text=text, local=local))
 
 
 def learn_local(seen: Evidence, right: NDArray[np.bool_]) -> Weights:
@@ -237,9 +258,23 @@ def learn_local(seen: Evidence, right: NDArray[np.bool_]) -> Weights:
     return replace(known, local=_counted(seen.local, seen.measures, known.looks, right))
 
 
+def learn_resemblance(seen: Evidence, right: NDArray[np.bool_], known: Weights) -> Weights:
+    """The weights of the resemblance, with the others known."""
+    asked = ~np.isnan(seen.alike[:, 0])
+    if not asked.any():
+        return known
+    features = np.c_[known.otherwise(seen), seen.alike][asked]
+    return replace(known, alike=fit(features, right[asked], ridge=0.1))
+
+
 def shipped() -> Weights:
     """All weights that `verify` has."""
-    known = verify.CALIBRATION, verify.TEXT_CALIBRATION, verify.FEATURE_CALIBRATION
+    known = (
+        verify.CALIBRATION,
+        verify.TEXT_CALIBRATION,
+        verify.FEATURE_CALIBRATION,
+        verify.RESEMBLANCE_CALIBRATION,
+    )
     return Weights(*(np.array(astuple(constants)) for constants in known))
 
 
@@ -285,6 +320,9 @@ def main() -> None:
     parser.add_argument("sets", type=Path, nargs="+", metavar="PHOTOS LIBRARY")
     parser.add_argument("--local", action="store_true", help="learn what local features say, and no more")
     parser.add_argument("--alignments", type=Path, help="keep what was measured, or read it if it is there")
+    parser.add_argument(
+        "--resemblance", action="store_true", help="learn what the encoder's opinion says, and no more"
+    )
     diagrams = "draw the reliability diagrams: FILE-learned.png and FILE-shipped.png"
     parser.add_argument("--diagram", type=Path, help=diagrams)
     arguments = parser.parse_args()
@@ -294,7 +332,15 @@ def main() -> None:
     if kept and kept.exists():
         with kept.open(newline="") as file:
             samples = [
-                Sample(r[0], r[1], np.array(r[5:], float), int(r[3]), int(r[4]), r[2] == "1")
+                Sample(
+                    r[0],
+                    r[1],
+                    np.array(r[7:], float),
+                    int(r[3]),
+                    int(r[4]),
+                    r[2] == "1",
+                    verify.Resemblance(float(r[5]), float(r[6])) if r[5] else None,
+                )
                 for r in csv.reader(file)
             ]
     else:
@@ -307,7 +353,9 @@ def main() -> None:
             writer = csv.writer(file)
             for one in samples:
                 measured = (f"{value:.5f}" for value in one.measures)
-                writer.writerow([one.photo, one.page, int(one.right), one.lines, one.local, *measured])
+                alike = [f"{value:.5f}" for value in astuple(one.alike)] if one.alike else ["", ""]
+                counts = int(one.right), one.lines, one.local
+                writer.writerow([one.photo, one.page, *counts, *alike, *measured])
     seen = Evidence.of(samples)
     right = np.array([sample.right for sample in samples])
     of = np.array([sample.photo.rpartition("/")[0] for sample in samples])
@@ -316,6 +364,8 @@ def main() -> None:
     def learned_from(some: NDArray[np.bool_]) -> Weights:
         if arguments.local:
             return learn_local(seen[some], right[some])
+        if arguments.resemblance:
+            return learn_resemblance(seen[some], right[some], shipped())
         return learn(seen[some], right[some], repeating[some])
 
     learned = learned_from(np.ones(len(samples), bool))
@@ -323,6 +373,7 @@ def main() -> None:
         ("Calibration", learned.looks),
         ("TextCalibration", learned.text),
         ("FeatureCalibration", learned.local),
+        ("ResemblanceCalibration", learned.alike),
     ):
         print(f"{name}(" + ", ".join(f"{value:.3f}" for value in weights) + ")")
 

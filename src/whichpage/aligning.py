@@ -42,7 +42,7 @@ class Aligned:
     place: the name of the place that was tried, or of what proposed one: see `matching` for what are rivals.
     lines: how many lines of text that were read off the photo agree; 0 where none was read.
     features: how many local features agree; 0 where none were compared.
-    resemblance: how much alike the encoder finds the two; None where it was not asked.
+    resemblance: how much alike the encoder finds the two; None where it was not asked, or cannot tell.
     """
 
     page_id: int
@@ -51,7 +51,12 @@ class Aligned:
     confidence: float
     lines: int = 0
     features: int = 0
-    resemblance: verify.Resemblance | None = None
+    resemblance: float | None = None
+
+    @property
+    def otherwise(self) -> float:
+        """The confidence without the resemblance, and whatever the text speaks against."""
+        return verify.confidence(self.alignment, lines=self.lines, features=self.features)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +81,14 @@ class Coarse:
 def reaches(confidence: float, aligned: Sequence[Aligned]) -> bool:
     """Whether one of the pages is so sure."""
     return any(one.confidence >= confidence for one in aligned)
+
+
+def settles(confidence: float, aligned: Sequence[Aligned]) -> bool:
+    """Whether one of the pages is so sure, and not by the encoder's opinion, so that others need no look.
+
+    To the encoder pages that look alike are alike: where one resembles the photo, another one may as well.
+    """
+    return any(one.confidence >= confidence and one.otherwise >= confidence for one in aligned)
 
 
 class Aligner:
@@ -110,13 +123,13 @@ class Aligner:
         photo = query.photo
         rivals, waiting = self.rivals(self.coarsely(photo, quads, candidates[:first], sheets))
         aligned = self.finely(query, rivals, place=place)
-        if reaches(self._options.certain, aligned):
+        if settles(self._options.certain, aligned):
             yield aligned
             return
         more = max(finely - len(rivals), 0)
         aligned += self.finely(query, waiting[:more], place=place)
         yield aligned
-        if reaches(self._options.sure, aligned):
+        if settles(self._options.sure, aligned):
             return
         waiting = waiting[more:] + self.coarsely(photo, quads, candidates[first:], sheets)
         waiting.sort(key=lambda coarse: -coarse.score)
@@ -168,7 +181,7 @@ class Aligner:
         return rivals, [one for one in looked_at if not is_rival(one)]
 
     def finely(self, query: Query, coarse: Sequence[Coarse], *, place: str) -> list[Aligned]:
-        """Aligns candidates finely and asks those that are in doubt for their text."""
+        """Aligns candidates finely, and asks the encoder and the text about those that are in doubt."""
         return self.questioned(query, self.fits(query, coarse, place=place))
 
     def fits(self, query: Query, coarse: Sequence[Coarse], *, place: str) -> list[Aligned]:
@@ -200,7 +213,7 @@ class Aligner:
     def beside(self, query: Query, one: Aligned, page_ids: Sequence[int]) -> list[Aligned]:
         """Pages aligned where another one lies, those that are accepted there.
 
-        Where that one is beyond doubt, so must they be: none is asked for its text.
+        Where that one is beyond doubt by its looks, so must they be: then nothing else is asked about any.
         """
         if not page_ids:
             return []
@@ -216,16 +229,17 @@ class Aligner:
             on = sheets[page.landscape]
             return verify.align(on, page, *verify.align_coarse(on, page))
 
-        least = self._options.accepted
-        if one.confidence >= self._options.doubtless:
-            least = self._options.doubtless
         aligned = [
             Aligned(page_id, one.place, alignment, verify.confidence(alignment))
             for same, alignment in zip(copies.values(), self._threads.map(align, pages), strict=True)
             for page_id in same
         ]
         query.watch.lap("verify")
-        return [some for some in self.questioned(query, aligned) if some.confidence >= least]
+        if one.otherwise >= self._options.doubtless:
+            return [some for some in aligned if some.confidence >= self._options.doubtless]
+        least = self._options.accepted
+        accepted = [some for some in self._compared(query, aligned) if some.confidence >= least]
+        return [some for some in self.questioned(query, accepted) if some.confidence >= least]
 
     def laid(self, photo: Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment | None:
         """The page aligned from where it was found by what is printed on it; None if that is no place."""
@@ -262,10 +276,18 @@ class Aligner:
     def _compared(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
         """The same; those that are in doubt with what the encoder says of them where they lie."""
         options = self._options
+        # Where looks leave no doubt of one page, the others have lost already.
+        settled = {
+            one.place
+            for one in aligned
+            if one.confidence >= options.doubtless and not (one.lines or one.features)
+        }
         doubted = [
             number
             for number, one in enumerate(aligned)
-            if options.hopeless <= one.confidence < options.doubtless and one.resemblance is None
+            if options.hopeless <= one.confidence < options.doubtless
+            and one.resemblance is None
+            and one.place not in settled
         ]
         if self._encoder is None or not doubted:
             return list(aligned)

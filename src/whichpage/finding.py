@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from whichpage import hypotheses, matching, placing, textmatch, verify
 from whichpage import photo as photos
-from whichpage.aligning import Aligned, Aligner, reaches
+from whichpage.aligning import Aligned, Aligner, reaches, settles
 from whichpage.cores import usable_cores
-from whichpage.encoder import Encoder, model_id
+from whichpage.encoder import Encoder
 from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.findoptions import FindOptions
 from whichpage.index import Index
@@ -108,8 +108,7 @@ class Finder:
         return twin
 
     def _new_aligner(self) -> Aligner:
-        # What another encoder's numbers mean for confidence was not learned.
-        is_known = self.encoder.model_id == model_id()
+        is_known = self.encoder.model_id == verify.RESEMBLANCE_ENCODER
         return Aligner(self.store, self._options, self._threads, encoder=self.encoder if is_known else None)
 
     def find(self, source: Path | str | bytes | Grey | Colour, *, name: str, top: int) -> Answer:
@@ -233,7 +232,7 @@ class Finder:
         def lay(quads: list[Quad], place: str) -> None:
             aligned.extend(chain.from_iterable(self._match(query, quads, place=place)))
 
-        if not reaches(self._options.sure, aligned):
+        if not settles(self._options.sure, aligned):
             aligned.extend(chain.from_iterable(chain.from_iterable(later)))
         if views and self._lacks(aligned):
             for number, quads in enumerate(hypotheses.halves(views[0])):
@@ -305,7 +304,10 @@ class Finder:
         first = candidates[: self._options.glance]
         coarse = self._aligner.coarsely(query.photo, places, first, {(0, lies): sheet})
         rivals, _ = self._aligner.rivals(coarse)
-        found = self._aligner.finely(query, rivals, place=place)
+        found = self._aligner.fits(query, rivals, place=place)
+        if not reaches(self._options.certain, found):
+            return []
+        found = self._aligner.questioned(query, found)
         return found if reaches(self._options.certain, found) else []
 
     def align_by_features(self, photo: photos.Photo) -> list[Aligned]:
@@ -390,7 +392,7 @@ class Finder:
         aligned = lay(foremost)
         # Of so many fewer features no page is answered in the place of one that is found; it could but show
         # that this one is not the page, of which there is no doubt.
-        taken = [one.alignment.quad for one in aligned if one.confidence >= self._options.doubtless]
+        taken = [one.alignment.quad for one in aligned if settles(self._options.doubtless, [one])]
         others = found[len(foremost) :]
         return aligned + lay(
             [one for one in others if not any(matching.at_one_place(one.quad, quad) for quad in taken)]

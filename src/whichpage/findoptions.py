@@ -61,8 +61,8 @@ class FindOptions:
     again: int = 2
     sure: float = 0.95
     accepted: float = verify.ACCEPTED
-    # Where page and photo were the very same to the encoder, 0.15 would become `accepted`.
-    hopeless: float = 0.1
+    # Where page and photo are the very same to the encoder, 0.27 becomes `accepted`.
+    hopeless: float = 0.2
     # Of 120 simulated photos of sheets, of whose form the library had another one only, 16 were accepted by
     # looks, 2 of them with more than this. The text spoke against 7 wrong sheets of 0.8 and more, and against
     # none of 382 right pages.

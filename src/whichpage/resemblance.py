@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from whichpage import placing
 from whichpage.photo import Photo, rectify
 from whichpage.types import Grey, PageCodes, Quad
-from whichpage.verify import Resemblance, Thumbnail
+from whichpage.verify import Thumbnail
+
+# Share of a page that must be shown. Two slivers are soon alike, as what is not shown is the same in both.
+_LEAST_SHOWN = 0.2
 
 
 class Encodes(Protocol):
@@ -31,7 +34,7 @@ class Encodes(Protocol):
 
 def resemblances(
     encoder: Encodes, photo: Photo, laid: Sequence[tuple[Thumbnail, Quad]]
-) -> list[Resemblance | None]:
+) -> list[float | None]:
     """How much alike pages are to the places of a photo where they were laid.
 
     Args:
@@ -40,24 +43,31 @@ def resemblances(
         laid: pages, and their corners, (4, 2) working pixels in the page's own order.
 
     Returns:
-        In the order of the pages; None for one of which the photo shows nothing, or whose corners are none.
+        The cosine, -1 to 1, of the encoder's numbers of the two, in the order of the pages; None for one of
+        which the photo shows too little, or whose corners are no page's.
     """
     images: list[Grey] = []
-    shares: list[float] = []
+    told: list[bool] = []
     for page, quad in laid:
-        share = 0.0
-        if placing.is_sound(quad):
-            grey, shown = rectify(photo, quad, size=page.size)
-            share = float(shown.mean())
-        shares.append(share)
-        if share:
-            images += [_filled(grey, shown), _filled(page.grey, shown)]
+        pair = _pair(photo, page, quad)
+        images += pair
+        told.append(bool(pair))
     if not images:
         return [None] * len(laid)
     vectors = np.tanh(encoder.encode(images).vectors[:, 0])
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     cosines = iter(np.einsum("nd,nd->n", vectors[::2], vectors[1::2]).tolist())
-    return [Resemblance(next(cosines), share) if share else None for share in shares]
+    return [next(cosines) if is_told else None for is_told in told]
+
+
+def _pair(photo: Photo, page: Thumbnail, quad: Quad) -> tuple[Grey, ...]:
+    """The place straight on and the page, without what the photo does not show; () if that is too much."""
+    if not placing.is_sound(quad):
+        return ()
+    grey, shown = rectify(photo, quad, size=page.size)
+    if shown.mean() < _LEAST_SHOWN:
+        return ()
+    return _filled(grey, shown), _filled(page.grey, shown)
 
 
 def _filled(grey: Grey, shown: NDArray[np.bool_]) -> Grey:

@@ -418,28 +418,20 @@ FEATURE_CALIBRATION = FeatureCalibration(bias=-6.626, alignment=0.683, features=
 
 
 @dataclass(frozen=True, slots=True)
-class Resemblance:
-    """How much alike the encoder finds a page and the photo where the page was laid; see `resemblance`.
-
-    cosine: of its numbers of the two, -1 to 1.
-    shown: share of the page that the photo shows, 0 to 1: two slivers of paper are soon alike.
-    """
-
-    cosine: float
-    shown: float
-
-
-@dataclass(frozen=True, slots=True)
 class ResemblanceCalibration:
-    """Logistic weights of the logit that all else gives, and of the resemblance; learned likewise."""
+    """Logistic weights of the logit that all else gives, and of the resemblance; learned likewise.
+
+    They hold for pages that are as much in doubt as those that finding asks the encoder of.
+    """
 
     bias: float
     otherwise: float
-    cosine: float
-    shown: float
+    resemblance: float
 
 
-RESEMBLANCE_CALIBRATION = ResemblanceCalibration(bias=-10.053, otherwise=0.738, cosine=11.442, shown=2.130)
+RESEMBLANCE_CALIBRATION = ResemblanceCalibration(bias=-7.497, otherwise=0.650, resemblance=10.329)
+# The model id of the encoder that they were learned with; what the numbers of another one mean is not known.
+RESEMBLANCE_ENCODER = "594aaee8fdead58b"
 
 
 def confidence(
@@ -447,7 +439,7 @@ def confidence(
     *,
     lines: int = 0,
     features: int = 0,
-    resemblance: Resemblance | None = None,
+    resemblance: float | None = None,
     calibration: Calibration = CALIBRATION,
     text: TextCalibration = TEXT_CALIBRATION,
     local: FeatureCalibration = FEATURE_CALIBRATION,
@@ -460,7 +452,8 @@ def confidence(
         lines: how many lines of text the photo shares with the page, in the same places; 0 where none was
             read, which says nothing against the page.
         features: likewise how many local features; 0 where none were compared.
-        resemblance: how much alike the shipped encoder finds the two; None where it was not asked.
+        resemblance: how much alike the shipped encoder finds the two where the page lies, -1 to 1, see
+            `whichpage.resemblance`; None where it was not asked.
         calibration, text, local, alike: what confidence is computed from.
     """
     weights = astuple(calibration)
@@ -469,13 +462,8 @@ def confidence(
         logit = text.bias + text.alignment * logit + text.lines * np.log1p(lines)
     elif features:
         logit = local.bias + local.alignment * logit + local.features * np.log1p(features)
-    if resemblance:
-        logit = (
-            alike.bias
-            + alike.otherwise * logit
-            + alike.cosine * resemblance.cosine
-            + alike.shown * resemblance.shown
-        )
+    if resemblance is not None:
+        logit = alike.bias + alike.otherwise * logit + alike.resemblance * resemblance
     return float(1 / (1 + np.exp(-logit)))
 
 

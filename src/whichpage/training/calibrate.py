@@ -15,6 +15,7 @@ from others. Then the same of the constants that `verify` has: where these were 
 tells whether they still hold. With --local only what local features find is looked at, and
 `verify.FeatureCalibration` alone is learned: that takes a tenth of the time.
 With --resemblance `verify.ResemblanceCalibration` alone is learned, all else being as `verify` has it.
+It counts, and is learned, of the pages that are so much in doubt that finding asks the encoder of them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 
@@ -36,16 +37,13 @@ from whichpage.photo import decode
 from whichpage.sameprint import SAME_PRINT, prints_like, reprints
 from whichpage.training import reliability
 
-# What stands for a resemblance of which the encoder was not asked.
-_NOT_ASKED = (np.nan, np.nan)
-
 
 @dataclass(frozen=True)
 class Sample:
     """One alignment: its photo and page, what was measured, and whether the page was the right one.
 
     lines, local: how many lines of the photo's text, and how many local features, agree with it.
-    alike: how much alike the encoder finds them; None where it was not asked.
+    alike: how much alike the encoder finds them, -1 to 1; None where it was not asked, or cannot tell.
     """
 
     photo: str
@@ -54,7 +52,7 @@ class Sample:
     lines: int
     local: int
     right: bool
-    alike: verify.Resemblance | None = None
+    alike: float | None = None
 
 
 def collect(photos: Path, library: Library, *, local: bool) -> list[Sample]:
@@ -157,7 +155,7 @@ class Evidence:
     """What was measured of N alignments.
 
     measures: (N, F), as `verify.measures` has them; lines, local: (N,) counts, as of `Sample`.
-    alike: (N, 2), as `verify.Resemblance` has them, NaN where the encoder was not asked.
+    alike: (N,) how much alike the encoder finds page and photo, NaN where it does not tell.
     """
 
     measures: NDArray[np.float64]
@@ -172,7 +170,7 @@ class Evidence:
             np.stack([sample.measures for sample in samples]),
             np.array([sample.lines for sample in samples]),
             np.array([sample.local for sample in samples]),
-            np.array([astuple(sample.alike) if sample.alike else _NOT_ASKED for sample in samples]),
+            np.array([np.nan if sample.alike is None else sample.alike for sample in samples], np.float64),
         )
 
     def __getitem__(self, some: NDArray[np.bool_]) -> Evidence:
@@ -197,8 +195,8 @@ class Weights:
     def __call__(self, seen: Evidence) -> NDArray[np.float64]:
         """(N,) confidences, as `verify.confidence` has them."""
         logit = self.otherwise(seen)
-        asked = ~np.isnan(seen.alike[:, 0])
-        logit[asked] = self.alike[0] + np.c_[logit, seen.alike][asked] @ self.alike[1:]
+        asked = _asked(logit, seen)
+        logit[asked] = self.alike[0] + np.stack([logit, seen.alike], 1)[asked] @ self.alike[1:]
         return np.asarray(1 / (1 + np.exp(-logit)), np.float64)
 
     def otherwise(self, seen: Evidence) -> NDArray[np.float64]:
@@ -260,11 +258,19 @@ def learn_local(seen: Evidence, right: NDArray[np.bool_]) -> Weights:
 
 def learn_resemblance(seen: Evidence, right: NDArray[np.bool_], known: Weights) -> Weights:
     """The weights of the resemblance, with the others known."""
-    asked = ~np.isnan(seen.alike[:, 0])
+    logit = known.otherwise(seen)
+    asked = _asked(logit, seen)
     if not asked.any():
         return known
-    features = np.c_[known.otherwise(seen), seen.alike][asked]
+    features = np.stack([logit, seen.alike], 1)[asked]
     return replace(known, alike=fit(features, right[asked], ridge=0.1))
+
+
+def _asked(logit: NDArray[np.float64], seen: Evidence) -> NDArray[np.bool_]:
+    """(N,) of which pages finding asks the encoder, and is told, by the logits of all else."""
+    sure, options = 1 / (1 + np.exp(-logit)), FindOptions()
+    in_doubt = (sure >= options.hopeless) & (sure < options.doubtless)
+    return np.asarray(in_doubt & ~np.isnan(seen.alike), np.bool_)
 
 
 def shipped() -> Weights:
@@ -313,14 +319,39 @@ def report(samples: list[Sample], confidence: NDArray[np.float64], photos: Seque
     return "\n".join(lines)
 
 
+def write(kept: Path, samples: Sequence[Sample]) -> None:
+    """Keeps what was measured in a file; `read` reads it."""
+    with kept.open("w", newline="") as file:
+        writer = csv.writer(file)
+        for one in samples:
+            alike = "" if one.alike is None else f"{one.alike:.5f}"
+            measured = (f"{value:.5f}" for value in one.measures)
+            writer.writerow([one.photo, one.page, int(one.right), one.lines, one.local, alike, *measured])
+
+
+def read(kept: Path) -> list[Sample]:
+    """What `write` has kept."""
+    columns = 6 + len(fields(verify.Calibration)) - 1
+    samples = []
+    with kept.open(newline="") as file:
+        for row in csv.reader(file):
+            if len(row) != columns:
+                raise SystemExit(f"{kept} has {len(row)} columns, not {columns}: another version wrote it.")
+            photo, page, right, lines, local, alike, *measured = row
+            seen = np.array(measured, np.float64), int(lines), int(local)
+            samples.append(Sample(photo, page, *seen, right == "1", float(alike) if alike else None))
+    return samples
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sets", type=Path, nargs="+", metavar="PHOTOS LIBRARY")
-    parser.add_argument("--local", action="store_true", help="learn what local features say, and no more")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--local", action="store_true", help="learn what local features say, and no more")
     parser.add_argument("--alignments", type=Path, help="keep what was measured, or read it if it is there")
-    parser.add_argument(
+    alone.add_argument(
         "--resemblance", action="store_true", help="learn what the encoder's opinion says, and no more"
     )
     diagrams = "draw the reliability diagrams: FILE-learned.png and FILE-shipped.png"
@@ -330,32 +361,14 @@ def main() -> None:
         parser.error("to each folder of photos belongs a library")
     kept = arguments.alignments
     if kept and kept.exists():
-        with kept.open(newline="") as file:
-            samples = [
-                Sample(
-                    r[0],
-                    r[1],
-                    np.array(r[7:], float),
-                    int(r[3]),
-                    int(r[4]),
-                    r[2] == "1",
-                    verify.Resemblance(float(r[5]), float(r[6])) if r[5] else None,
-                )
-                for r in csv.reader(file)
-            ]
+        samples = read(kept)
     else:
         samples = []
         for photos, folder in zip(arguments.sets[::2], arguments.sets[1::2], strict=True):
             with Library.open(folder) as library:
                 samples += collect(photos, library, local=arguments.local)
     if kept and not kept.exists():
-        with kept.open("w", newline="") as file:
-            writer = csv.writer(file)
-            for one in samples:
-                measured = (f"{value:.5f}" for value in one.measures)
-                alike = [f"{value:.5f}" for value in astuple(one.alike)] if one.alike else ["", ""]
-                counts = int(one.right), one.lines, one.local
-                writer.writerow([one.photo, one.page, *counts, *alike, *measured])
+        write(kept, samples)
     seen = Evidence.of(samples)
     right = np.array([sample.right for sample in samples])
     of = np.array([sample.photo.rpartition("/")[0] for sample in samples])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,12 +14,13 @@ import pytest
 from drawn import photo_of, text_page
 
 from whichpage import verify
-from whichpage.aligning import Aligned, Aligner
+from whichpage.aligning import Aligned, Aligner, reaches, settles
 from whichpage.encoder import Encoder
 from whichpage.findoptions import FindOptions
-from whichpage.photo import decode
+from whichpage.photo import Photo, decode
 from whichpage.printed import PrintedLine
 from whichpage.query import Query, Stopwatch
+from whichpage.reading import ReadLine
 from whichpage.types import Grey, PageCodes
 from whichpage.warps import Placement
 from whichpage.witness import TextWitness
@@ -30,20 +33,46 @@ OPTIONS = FindOptions()
 
 
 class Shelf:
-    """Pages in memory, without text."""
+    """Pages in memory, each with a text of its own."""
 
     def has_text(self) -> bool:
-        return False
+        return True
 
     def pages_with(self, piece: str, *, most: int) -> list[int]:
         return []
 
     def printed_lines(self, page_ids: Sequence[int]) -> list[tuple[PrintedLine, ...]]:
-        return [() for _ in page_ids]
+        return [words(page) for page in page_ids]
 
     def encoded_thumbnails(self, page_ids: Sequence[int]) -> list[bytes]:
         small = (cv2.resize(PAGES[page], (336, 480), interpolation=cv2.INTER_AREA) for page in page_ids)
         return [cv2.imencode(".jpg", one)[1].tobytes() for one in small]
+
+
+def words(page: int) -> tuple[PrintedLine, ...]:
+    dice = random.Random(page)
+    texts = ("".join(dice.choices(string.ascii_lowercase, k=40)) for _ in range(20))
+    heights = np.linspace(0.1, 0.9, 20)
+    return tuple(PrintedLine(text, (0.1, y), (0.9, y)) for text, y in zip(texts, heights, strict=True))
+
+
+class Reading:
+    """A reader that reads the text of one page off the photo."""
+
+    def __init__(self, page: int) -> None:
+        self.page = page
+        self.asked = 0
+
+    def read(self, photo: Photo) -> list[ReadLine]:
+        self.asked += 1
+        unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+        matrix = cv2.getPerspectiveTransform(unit, CORNERS)
+        lines = []
+        for one in words(self.page):
+            ends = cv2.perspectiveTransform(np.array([[one.start, one.end]], np.float32), matrix)[0]
+            (x0, y0), (x1, y1) = ends.tolist()
+            lines.append(ReadLine(one.text, (x0, y0), (x1, y1)))
+        return lines
 
 
 class Counting:
@@ -58,19 +87,27 @@ class Counting:
         return self.encoder.encode(images)
 
 
-def query() -> Query:
+def query(reader: Reading | None = None) -> Query:
     """A photo of page 1."""
     photo, watch = decode(photo_of([(PAGES[1], CORNERS)])), Stopwatch()
-    return Query(photo, watch, TextWitness(photo, None, Shelf(), watch.lap))
+    return Query(photo, watch, TextWitness(photo, reader, Shelf(), watch.lap))
 
 
 def aligner(encoder: Counting | None) -> Aligner:
     return Aligner(Shelf(), OPTIONS, ThreadPoolExecutor(1), encoder=encoder)
 
 
-def laid(page: int, *, correlation: float = 0.45, placement: Placement = LYING) -> Aligned:
+def laid(
+    page: int, *, correlation: float = 0.45, placement: Placement = LYING, place: str = "view 0"
+) -> Aligned:
     """A page that fits half well: its blocks make it neither sure nor hopeless."""
     alignment = verify.Alignment(0.4, correlation, 0.6, 30.0, 0.2, 0.8, 1.2, placement)
+    return Aligned(page, place, alignment, verify.confidence(alignment))
+
+
+def sure(page: int) -> Aligned:
+    """A page that fits beyond doubt."""
+    alignment = verify.Alignment(0.9, 0.9, 1.0, 60.0, 0.4, 1.0, 0.3, LYING)
     return Aligned(page, "view 0", alignment, verify.confidence(alignment))
 
 
@@ -82,6 +119,55 @@ def test_the_encoder_decides_between_pages_that_fit_as_well() -> None:
     for one in (right, wrong):
         assert one.resemblance is not None
         assert one.confidence == verify.confidence(one.alignment, resemblance=one.resemblance)
+
+
+def test_text_still_speaks_against_a_page_that_the_encoder_would_accept() -> None:
+    """As of two sheets of one form."""
+    for page, is_accepted in ((1, True), (2, False)):
+        reader = Reading(page)
+        (found,) = aligner(Counting()).questioned(query(reader), [laid(1)])
+        assert reader.asked == 1
+        assert found.resemblance is not None
+        assert (found.confidence >= OPTIONS.accepted) == is_accepted
+
+
+def test_it_is_not_asked_of_rivals_of_a_page_beyond_doubt() -> None:
+    """Elsewhere in the photo there may be another page."""
+    counting = Counting()
+    some = [sure(1), laid(2), laid(2, place="view 1")]
+    assert some[0].confidence >= OPTIONS.doubtless
+    first, rival, elsewhere = aligner(counting).questioned(query(), some)
+    assert (first, rival) == tuple(some[:2])
+    assert elsewhere.resemblance is not None
+    assert counting.images == 2
+
+
+def test_a_page_that_is_sure_by_the_encoder_alone_settles_nothing() -> None:
+    (found,) = aligner(Counting()).questioned(query(), [laid(1)])
+    assert reaches(OPTIONS.accepted, [found])
+    assert not settles(OPTIONS.accepted, [found])
+    assert settles(OPTIONS.accepted, [sure(1)])
+    assert not settles(OPTIONS.accepted, [replace(sure(1), confidence=OPTIONS.doubted)])
+
+
+def test_where_a_page_is_beyond_doubt_nothing_is_asked_of_those_beside_it() -> None:
+    counting, reader = Counting(), Reading(1)
+    looked = aligner(counting)
+    found = looked.beside(query(reader), sure(1), [3, 2])
+    assert [one.page_id for one in found] == [3]
+    assert found[0].confidence >= OPTIONS.doubtless
+    assert counting.images == reader.asked == 0
+
+
+def test_beside_a_page_that_is_in_doubt_text_is_asked_of_those_that_may_be_answered() -> None:
+    """Of a page that does not fit there no line is read."""
+    for pages, asked in (([2], 0), ([3], 1)):
+        reader = Reading(1)
+        in_doubt = replace(laid(1), confidence=0.99)
+        alignments = verify.Alignment(0.5, 0.55, 0.8, 30.0, 0.2, 0.8, 1.0, LYING)
+        found = aligner(Counting()).beside(query(reader), replace(in_doubt, alignment=alignments), pages)
+        assert len(found) == len(pages) * (pages == [3])
+        assert reader.asked <= asked
 
 
 @pytest.mark.parametrize("confidence", [OPTIONS.hopeless / 2, OPTIONS.doubtless, 1.0])
@@ -109,8 +195,7 @@ def test_copies_are_looked_at_once_and_no_page_twice() -> None:
 
 def test_no_resemblance_makes_a_hopeless_page_accepted() -> None:
     """From there on the encoder is asked; less sure pages it could not help."""
-    alike = verify.Resemblance(cosine=1.0, shown=1.0)
     for correlation in np.linspace(-0.2, 0.6, 41):
         one = laid(1, correlation=float(correlation))
         if one.confidence < OPTIONS.hopeless:
-            assert verify.confidence(one.alignment, resemblance=alike) < OPTIONS.accepted
+            assert verify.confidence(one.alignment, resemblance=1.0) < OPTIONS.accepted

@@ -524,6 +524,19 @@ def test_sure_match_spares_the_other_candidates(
     assert shelf.asked == 7 + glance
 
 
+def test_only_the_encoder_that_confidence_knows_is_asked_about_pages_in_doubt(
+    encoder: Encoder, page_finder: PageFinder, shelf: Shelf, tmp_path: Path
+) -> None:
+    """A page far ahead that is not beyond doubt; another encoder's numbers mean something else."""
+    ids = np.arange(ID + 1, ID + 1 + len(shelf.drawn), dtype=np.int64)
+    other = Encoder.load(write_one_view(tmp_path / "one.onnx", height=160, width=112))
+    photo = decode(photo_of([(shelf.drawn[4], CORNERS)], curl=0.02))
+    for one, is_asked in ((encoder, True), (other, False)):
+        index = FlatIndex(ids, one.encode(shelf.drawn).bits)
+        aligned = Finder(one, page_finder, index, shelf, FindOptions(doubtless=2.0)).align(photo)
+        assert {it.resemblance is not None for it in aligned if it.page_id == ID + 5} == {is_asked}
+
+
 def test_page_far_ahead_is_looked_at_alone(finder: Finder, shelf: Shelf) -> None:
     shelf.asked = 0
     assert verified(ask(finder, photo_of([(shelf.drawn[2], CORNERS)]))) == [3]

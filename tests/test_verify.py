@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from whichpage import verify
 from whichpage.blocks import Blocks
+from whichpage.encoder import model_id
 from whichpage.errors import LibraryError
 from whichpage.photo import decode, rectify
 from whichpage.types import Colour, Grey
@@ -22,9 +23,9 @@ from whichpage.verify import (
     ACCEPTED,
     MARGIN,
     PAGE_SIZE,
+    RESEMBLANCE_ENCODER,
     Alignment,
     Calibration,
-    Resemblance,
     ResemblanceCalibration,
     Thumbnail,
     align,
@@ -385,24 +386,22 @@ def test_confidence_is_logistic_in_its_features() -> None:
 
 def test_the_resemblance_counts_beside_all_else() -> None:
     one = alignment()
-    weights = ResemblanceCalibration(bias=-3.0, otherwise=0.5, cosine=4.0, shown=1.5)
+    weights = ResemblanceCalibration(bias=-3.0, otherwise=0.5, resemblance=4.0)
     for lines, features in ((0, 0), (3, 0), (0, 30)):
         before = confidence(one, lines=lines, features=features)
-        logit = -3 + 0.5 * math.log(before / (1 - before)) + 4 * 0.8 + 1.5 * 0.6
-        seen = Resemblance(0.8, 0.6)
-        found = confidence(one, lines=lines, features=features, resemblance=seen, alike=weights)
+        logit = -3 + 0.5 * math.log(before / (1 - before)) + 4 * 0.8
+        found = confidence(one, lines=lines, features=features, resemblance=0.8, alike=weights)
         assert found == pytest.approx(1 / (1 + math.exp(-logit)))
 
 
-@pytest.mark.parametrize("feature", ["cosine", "shown"])
-def test_confidence_never_falls_with_the_resemblance(feature: str) -> None:
-    numbers = {"cosine": 0.7, "shown": 0.7}
-    said = [
-        confidence(alignment(), resemblance=Resemblance(**(numbers | {feature: float(value)})))
-        for value in np.linspace(0, 1, 21)
-    ]
-    assert all(after >= before for before, after in itertools.pairwise(said))
-    assert said[-1] > said[0]
+def test_confidence_rises_with_the_resemblance() -> None:
+    said = [confidence(alignment(), resemblance=float(value)) for value in np.linspace(-1, 1, 21)]
+    assert all(after > before for before, after in itertools.pairwise(said))
+
+
+def test_the_resemblance_was_learned_with_the_encoder_that_ships() -> None:
+    """One that takes its place needs constants of its own: `training.calibrate --resemblance`."""
+    assert model_id() == RESEMBLANCE_ENCODER
 
 
 def test_confidence_is_a_probability_and_means_something() -> None:

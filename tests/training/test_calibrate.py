@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from whichpage import verify
+from whichpage.findoptions import FindOptions
 from whichpage.training.calibrate import (
     Evidence,
     Sample,
@@ -24,8 +24,10 @@ from whichpage.training.calibrate import (
     learn_local,
     learn_resemblance,
     main,
+    read,
     report,
     shipped,
+    write,
 )
 from whichpage.warps import Placement
 
@@ -123,16 +125,24 @@ def test_local_features_are_learned_by_themselves() -> None:
 def test_the_resemblance_is_learned_where_the_encoder_was_asked_on_top_of_all_else() -> None:
     dice = np.random.RandomState(8)
     measures, lines = dice.uniform(0, 1, (9000, 6)), dice.randint(0, 4, 9000)
-    alike = dice.uniform(0, 1, (9000, 2))
+    alike = dice.uniform(0, 1, 9000)
     none = np.zeros(9000, int)
     without = Evidence(measures, lines, none, unasked(9000))
-    logit = -6 + 0.7 * shipped().otherwise(without) + alike @ np.array([8.0, 2.0])
-    right = dice.uniform(size=9000) < 1 / (1 + np.exp(-logit))
-    # Of these it was not asked, and they would teach nonsense.
+    known = shipped().otherwise(without)
+    right = dice.uniform(size=9000) < 1 / (1 + np.exp(-(-6 + 0.7 * known + 8 * alike)))
+    # Of these finding asks the encoder nothing, or it does not tell, and they would teach nonsense.
     alike[::5] = np.nan
+    sure = 1 / (1 + np.exp(-known))
+    beyond = (sure < FindOptions().hopeless) | (sure >= FindOptions().doubtless)
+    assert 0.1 < beyond.mean() < 0.8
     right[::5] = False
+    right[beyond] = False
     learned = learn_resemblance(Evidence(measures, lines, none, alike), right, shipped())
-    np.testing.assert_allclose(learned.alike, [-6, 0.7, 8, 2], rtol=0.2)
+    np.testing.assert_allclose(learned.alike, [-6, 0.7, 8], rtol=0.2)
+    # Nor does it count there.
+    seen = Evidence(measures, lines, none, alike)
+    np.testing.assert_array_equal(learned(seen)[beyond], sure[beyond])
+    assert (learned(seen) != sure)[~beyond & ~np.isnan(alike)].all()
     for kept, known in ((learned.looks, shipped().looks), (learned.text, shipped().text)):
         np.testing.assert_array_equal(kept, known)
     nothing = learn_resemblance(without, right, shipped())
@@ -140,15 +150,16 @@ def test_the_resemblance_is_learned_where_the_encoder_was_asked_on_top_of_all_el
 
 
 def test_what_ships_is_what_verify_computes() -> None:
-    dice = np.random.RandomState(6)
     for lines, features, alike in (
         (0, 0, None),
         (3, 0, None),
         (0, 40, None),
-        (0, 0, verify.Resemblance(0.9, 0.5)),
-        (0, 40, verify.Resemblance(0.3, 1.0)),
+        (2, 0, 0.9),
+        (0, 40, 0.3),
     ):
-        alignment = aligned(dice.uniform(0, 1, 6))
+        alignment = aligned(np.array([0.5, 0.6, 0.75, 0.2, 0.8, 1.2]))
+        otherwise = verify.confidence(alignment, lines=lines, features=features)
+        assert alike is None or FindOptions().hopeless < otherwise < FindOptions().doubtless
         sample = Sample("a.jpg", "a.pdf:1", verify.measures(alignment), lines, features, True, alike)
         found = verify.confidence(alignment, lines=lines, features=features, resemblance=alike)
         assert shipped()(Evidence.of([sample]))[0] == pytest.approx(found)
@@ -167,13 +178,10 @@ def test_both_constants_are_reported_of_alignments_that_were_kept(
         for photo, right in itertools.product(photos, (False, True)):
             measures = dice.uniform(0.1, 0.5, 6) + 0.4 * right
             made.append(Sample(f"{folder}/{photo}", "a.pdf:1", measures, 2 * right, 0, right))
-            alike = verify.Resemblance(dice.uniform(0.2, 0.7) + 0.3 * right, 0.75)
+            alike = dice.uniform(0.2, 0.7) + 0.3 * right
             made.append(Sample(f"{folder}/{photo}", "a.pdf:1", measures, 0, 10 + 20 * right, right, alike))
-    with (tmp_path / "kept.csv").open("w", newline="") as file:
-        for one in made:
-            counts = int(one.right), one.lines, one.local
-            seen = astuple(one.alike) if one.alike else ("", "")
-            csv.writer(file).writerow([one.photo, one.page, *counts, *seen, *one.measures])
+    write(tmp_path / "kept.csv", made)
+    made = read(tmp_path / "kept.csv")
     sets = [str(tmp_path / name) for name in ("books", "library", "vertical", "library")]
     kept = ["--alignments", str(tmp_path / "kept.csv"), "--diagram", str(tmp_path / "sure.png")]
     monkeypatch.setattr(sys, "argv", ["calibrate", *sets, *kept])
@@ -189,9 +197,30 @@ def test_both_constants_are_reported_of_alignments_that_were_kept(
     assert all((tmp_path / f"sure-{by}.png").stat().st_size for by in ("learned", "shipped"))
 
 
+def test_what_was_measured_is_kept(tmp_path: Path) -> None:
+    measures = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.625])
+    made = [
+        Sample("a/1.jpg", "b.pdf:2", measures, 3, 0, True, 0.875),
+        Sample("a/1.jpg", "c, d.pdf:4", measures / 2, 0, 40, False, -0.25),
+        Sample("a/2.jpg", "b.pdf:2", -measures, 0, 0, False, None),
+        Sample("a/3.jpg", "b.pdf:2", measures, 1, 0, False, 0.0),
+    ]
+    write(tmp_path / "kept.csv", made)
+    found = read(tmp_path / "kept.csv")
+    for one, other in zip(made, found, strict=True):
+        np.testing.assert_allclose(other.measures, one.measures)
+        assert replace(other, measures=one.measures) == one
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kept.csv").write_text("a.jpg,b.pdf:1,1,0,0,0.1,0.2,0.3,0.4,0.5,0.6\n")
+    with pytest.raises(SystemExit, match=r"11 columns, not 12"):
+        read(tmp_path / "kept.csv")
+
+
 def unasked(count: int) -> NDArray[np.float64]:
     """The resemblance of alignments of which the encoder was not asked."""
-    return np.full((count, 2), np.nan)
+    return np.full(count, np.nan)
 
 
 CORNERS = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], np.float32)

@@ -239,7 +239,7 @@ class Aligner:
             return [some for some in aligned if some.confidence >= self._options.doubtless]
         least = self._options.accepted
         accepted = [some for some in self._compared(query, aligned) if some.confidence >= least]
-        return [some for some in self.questioned(query, accepted) if some.confidence >= least]
+        return [some for some in self._read(query, accepted) if some.confidence >= least]
 
     def laid(self, photo: Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment | None:
         """The page aligned from where it was found by what is printed on it; None if that is no place."""
@@ -252,13 +252,16 @@ class Aligner:
         return alignment if trusted else replace(alignment, placement=Placement.flat(quad, size=page.size))
 
     def questioned(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
-        """The same, those in doubt as sure as the encoder makes them, and none accepted that has other text.
+        """The same, those in doubt as sure as the encoder makes them, none accepted that has other text."""
+        return self._read(query, self._compared(query, aligned))
+
+    def _read(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
+        """The same, but pages are not accepted whose text is not the photo's.
 
         Two sheets of one form look alike but for the words: by looks, one is taken for the other where the
         library has no better.
         """
         options = self._options
-        aligned = self._compared(query, aligned)
 
         def is_doubted(one: Aligned) -> bool:
             doubtful = one.lines > 0 or verify.confidence(one.alignment) < options.doubtless

@@ -19,6 +19,7 @@ FLOORS = (
     (
         "files",
         "database",
+        "bitmaps",
         "encoder",
         "settings",
         "lazy",

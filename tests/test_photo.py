@@ -113,6 +113,15 @@ def test_sixteen_bit_png_keeps_its_greys() -> None:
     assert np.abs(photo.pixels[50].astype(int) - np.arange(256)[:, None]).max() <= 1
 
 
+def test_samples_below_black_are_black() -> None:
+    deep = np.full((60, 100), 100, np.float32)
+    deep[:, :50] = -50
+    deep[0] = np.nan
+    pixels = decode(encoded(Image.fromarray(deep), "TIFF")).pixels
+    assert pixels[1:, :50].max() == pixels[0].max() == 0
+    assert pixels[1:, 50:].min() == 255
+
+
 def test_sixteen_bit_png_is_turned() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -138,6 +138,14 @@ def test_deep_transparent_and_palette_images(tmp_path: Path) -> None:
         assert np.abs(render(tmp_path / f"{number}.png").astype(int) - PAGE).max() <= 1, number
 
 
+@pytest.mark.parametrize("lightest", [4095, 60000, 65535])
+def test_scans_of_fewer_bits_than_their_files_have_are_no_darker(tmp_path: Path, lightest: int) -> None:
+    """12 bits, in files of 16, are a sixteenth of them: such pages were black, and taken for blank ones."""
+    path = tmp_path / "a.png"
+    Image.fromarray((PAGE * (lightest / 255)).astype(np.uint16)).save(path)
+    assert np.abs(render(path).astype(int) - PAGE).max() <= 1
+
+
 def test_large_scan_is_reduced_to_the_same_page(tmp_path: Path) -> None:
     large = Image.fromarray(PAGE).resize((420 * 6, 600 * 6), Image.Resampling.NEAREST)
     large.save(tmp_path / "a.jpg", quality=90)

@@ -16,6 +16,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from whichpage.bitmaps import eight_bit, turned
 from whichpage.errors import PhotoError, PhotoTooLarge
 from whichpage.types import Colour, Grey, Quad
 
@@ -34,9 +35,6 @@ _SUFFIX_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF"]
 # OpenCV draws no outline that has a corner further off than this, in pixels: its numbers are whole ones.
 _FARTHEST = 1e6
 _ORIENTATION = ExifTags.Base.Orientation
-# How often a picture must be turned to the left, and whether it is then mirrored left to right, by what EXIF
-# says of its orientation; all else is as good as 1.
-_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,16 +165,7 @@ def _from_pillow(image: Image.Image) -> Colour:
         # Before anything else is done to it, or a large photo stands in memory several times over.
         image = _reduced(image, spare)
     ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I") or image.mode == "F":
-        deep = np.asarray(image).astype(np.float32)
-        image = Image.fromarray((deep * (255 / max(float(deep.max()), 1))).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        opaque = image.convert("RGBA")
-        image = Image.new("RGB", opaque.size, "white")
-        image.paste(opaque, mask=opaque.getchannel("A"))
-    # Converting copies even where there is nothing to convert, and fresh memory is slow.
-    colour = image if image.mode == "RGB" else image.convert("RGB")
-    return np.asarray(colour)
+    return eight_bit(image, "RGB")
 
 
 def _reduced(image: Image.Image, spare: int) -> Image.Image:
@@ -213,9 +202,7 @@ def _from_jpeg(image: Image.Image, data: bytes) -> Colour | None:
         pixels = simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height, strict=True)
     except ValueError:
         return None
-    turns, mirrored = _TURNS.get(image.getexif().get(_ORIENTATION, 1), (0, False))
-    turned = np.rot90(pixels, turns)
-    return np.asarray(turned[:, ::-1] if mirrored else turned, np.uint8)
+    return turned(pixels, image.getexif().get(_ORIENTATION, 1))
 
 
 def _from_pixels(pixels: NDArray[np.uint8]) -> Photo:

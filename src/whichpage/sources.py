@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pi_heif import HeifImageFile
 from PIL import Image
 
+from whichpage.bitmaps import eight_bit, turned
 from whichpage.errors import SourceError
 from whichpage.files import IMAGE_SUFFIXES, hidden, image_files, kind_of, natural_key, open_regular
 from whichpage.printed import PrintedLine
@@ -432,40 +433,14 @@ def _pixels(
     width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     # JPEG decodes to an eighth, a quarter or half of its size in a fraction of the time.
     image.draft(mode, (width, height))
-    array = _eight_bit(image, mode)
+    array = eight_bit(image, mode)
     # Asked again: a quarter may have been decoded, and Pillow turns TIFF images by itself.
     height, width = array.shape[:2]
     scale = fit(width, height)
     if scale < 1:
         array = _resized(array, max(1, round(width * scale)), max(1, round(height * scale)))
     orientation = image.getexif().get(0x0112, 1)
-    return _turned(array, orientation) if image.format != "HEIF" else array
-
-
-def _eight_bit(image: Image.Image, mode: str) -> NDArray[np.uint8]:
-    if image.mode.startswith(("I", "F")):
-        # Scans of 16 bits a sample; Pillow's own conversion would clip them to white.
-        deep: NDArray[Any] = np.asarray(image).astype(np.float32)
-        top = 65535.0 if image.mode.startswith("I;16") else max(1.0, float(deep.max()))
-        grey = np.clip(deep * (255.0 / top), 0, 255).astype(np.uint8)
-        return grey if mode == "L" else np.repeat(grey[:, :, None], 3, axis=2)
-    if image.has_transparency_data:
-        # What is transparent shows paper, not the black that is stored beneath it.
-        clear = image.convert("RGBA")
-        image = Image.new("RGB", clear.size, "white")
-        image.paste(clear, mask=clear.getchannel("A"))
-    return np.asarray(image.convert(mode))
-
-
-def _turned(array: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Applies EXIF orientation 1 to 8."""
-    if orientation in (5, 6, 7, 8):
-        array = array.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array)
+    return turned(array, orientation) if image.format != "HEIF" else array
 
 
 def _resized(array: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -20,6 +20,7 @@ from whichpage.catalog import Catalog, PageState
 from whichpage.checking import check, lost
 from whichpage.errors import (
     BookNotFound,
+    LibraryChanged,
     LibraryError,
     LibraryNotFound,
     LibraryOutdated,
@@ -286,7 +287,10 @@ def test_moved_copied_touched_and_changed(tmp_path: Path, catalog: Catalog, adde
 def test_replaced_book_is_not_found_any_more(tmp_path: Path, catalog: Catalog, adder: Adder) -> None:
     a = content(tmp_path / "a.pdf", "a")
     index(adder, a)
+    (old, _) = catalog.codes()
     new = index(adder, content(tmp_path / "a.pdf", "b"))
+    with pytest.raises(LibraryChanged):  # by who has begun before: of the old book no file is left
+        catalog.pages(old.tolist())
     assert {page.book for page in catalog.pages(catalog.codes()[0].tolist())} == {new}
     assert [book.title for book in catalog.books()] == ["Title b"]
     adder.sweep()
@@ -776,6 +780,8 @@ def test_library_that_is_none(tmp_path: Path) -> None:
     for create in (False, True):
         with pytest.raises(LibraryError, match="no whichpage library"):
             Catalog.open(tmp_path, create=create)
+    with pytest.raises(LibraryError, match="cannot be used: File name too long"):
+        Catalog.open(tmp_path / ("x" * 1000))
     (tmp_path / "file").write_text("")
     with pytest.raises(LibraryError, match="no library can be made"):
         Catalog.open(tmp_path / "file" / "library", create=True)

@@ -68,6 +68,16 @@ def test_each_path_once_however_it_is_named(tmp_path: Path) -> None:
     assert len(list(scan([tmp_path, book, tmp_path / "a" / ".." / "a"]))) == 1
 
 
+def test_a_book_that_is_named_is_so_wherever_else_it_was_found(tmp_path: Path) -> None:
+    book, scans = make_pdf(tmp_path / "a" / "b.pdf", 1), tmp_path / "scans"
+    other = make_pdf(tmp_path / "a" / "c.pdf", 1)
+    scans.mkdir()
+    (scans / "1.jpg").write_bytes(image_bytes(1))
+    for asked in ([tmp_path, book, scans], [scans, book, tmp_path]):
+        named = {found.path: found.named for found in scan(asked) if isinstance(found, Found)}
+        assert named == {book: True, scans: True, other: False}
+
+
 @POSIX
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
     make_pdf(tmp_path / "a" / "b.pdf", 1)

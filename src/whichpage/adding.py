@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -192,6 +192,9 @@ class Adder:
             LibraryOutdated: another process has begun to use other models.
         """
         path = os.fsencode(content.path)
+        lost = self._lost(
+            "SELECT path FROM file JOIN book ON book.id = file.book WHERE sha256 = ?", content.sha256
+        )
         with self._database.transaction() as connection:
             self._require_models()
             row = connection.execute(
@@ -213,7 +216,7 @@ class Adder:
             retry = retry and before is not None and not replaces
             unread = {number for number, _, unread in pages if unread and retry}
             if complete and not stale and not unread:
-                return _place(connection, book, content, replaces=replaces)
+                return _place(connection, book, content, replaces=replaces, lost=lost)
             if owner is not None and self._presence.lives(owner):
                 return Busy(None if owner == self._presence.name else owner.partition("-")[0])
             connection.execute(
@@ -288,17 +291,27 @@ class Adder:
 
         A book none of whose files is there stays: its disk may be back tomorrow.
         """
+        lost = self._lost(
+            "SELECT path FROM file WHERE book IN (SELECT book FROM file GROUP BY book HAVING COUNT(*) > 1)"
+        )
         with self._database.transaction() as connection:
-            shared = connection.execute(
-                "SELECT id, book, path FROM file"
-                " WHERE book IN (SELECT book FROM file GROUP BY book HAVING COUNT(*) > 1)"
-            ).fetchall()
-            there = {book for _, book, path in shared if not _gone(path)}
-            for file, book, path in shared:
-                if book in there and _gone(path):
-                    connection.execute("DELETE FROM file WHERE id = ?", (file,))
+            books: dict[int, list[bytes]] = {}
+            for book, path in connection.execute("SELECT book, path FROM file"):
+                books.setdefault(book, []).append(path)
+            dropped = [path for paths in books.values() if not lost.issuperset(paths) for path in paths]
+            connection.executemany(
+                "DELETE FROM file WHERE path = ?", [(path,) for path in dropped if path in lost]
+            )
             connection.execute("DELETE FROM book WHERE complete AND id NOT IN (SELECT book FROM file)")
         self._database.shrink()
+
+    def _lost(self, paths: str, *values: str) -> frozenset[bytes]:
+        """The paths, of those that the query gives, at which there is nothing any more.
+
+        Asked before a transaction: a disk that answers slowly must not keep others from writing.
+        """
+        rows = self._database.query(paths, values)
+        return frozenset(path for (path,) in rows if gone(Path(os.fsdecode(path))))
 
     def _note_all_described(self, connection: sqlite3.Connection) -> None:
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('described', ?)", (self._features,))
@@ -388,8 +401,10 @@ def _claim(connection: sqlite3.Connection, content: Content, owner: str) -> int:
     return book
 
 
-def _place(connection: sqlite3.Connection, book: int, content: Content, *, replaces: bool) -> Known:
-    """Notes that a complete book's content lies at a path."""
+def _place(
+    connection: sqlite3.Connection, book: int, content: Content, *, replaces: bool, lost: Container[bytes]
+) -> Known:
+    """Notes that a complete book's content lies at a path; lost: paths of it at which there is nothing."""
     path = os.fsencode(content.path)
     files = connection.execute("SELECT id, path FROM file WHERE book = ? ORDER BY id", (book,)).fetchall()
     if any(known == path for _, known in files):
@@ -397,10 +412,10 @@ def _place(connection: sqlite3.Connection, book: int, content: Content, *, repla
     elif replaces:
         what = "changed"
     else:
-        gone = [file for file, known in files if _gone(known)]
-        what = "copy" if files and not gone else "moved"
-        if gone:
-            connection.execute("UPDATE file SET path = ? WHERE id = ?", (path, gone[0]))
+        moved = [file for file, known in files if known in lost]
+        what = "copy" if files and not moved else "moved"
+        if moved:
+            connection.execute("UPDATE file SET path = ? WHERE id = ?", (path, moved[0]))
     _note_file(connection, book, content)
     if what in ("moved", "changed"):
         note_change(connection)
@@ -414,7 +429,3 @@ def _note_file(connection: sqlite3.Connection, book: int, content: Content) -> N
         " DO UPDATE SET book = excluded.book, size = excluded.size, mtime_ns = excluded.mtime_ns",
         (os.fsencode(content.path), book, content.stamp.size, content.stamp.mtime_ns),
     )
-
-
-def _gone(path: bytes) -> bool:
-    return gone(Path(os.fsdecode(path)))

@@ -206,9 +206,9 @@ class Catalog:
             LibraryChanged: one of them was removed in the meantime.
         """
         rows = self._by_page(
-            "SELECT page.id, page.book, page.number,"
-            " (SELECT path FROM file WHERE file.book = page.book ORDER BY file.id LIMIT 1) FROM page"
-            " WHERE page.id IN ({})",
+            # A book that was superseded has no file any more before it is swept away.
+            "SELECT page.id, page.book, page.number, file.path FROM page JOIN file ON file.id ="
+            " (SELECT min(id) FROM file WHERE file.book = page.book) WHERE page.id IN ({})",
             page_ids,
         )
         return [Page(id, book, _path(path), number) for id, book, number, path in rows]

@@ -118,13 +118,19 @@ class Database:
             LibraryError: the file is damaged, no library, or cannot be written.
         """
         database = cls(folder)
-        if not create and not database.path.is_file():
+        if not create and not database._is_there():
             raise LibraryNotFound(f"there is no library at {folder}; `whichpage add` makes one")
         if create:
             database._create()
         if database._format() < FORMAT:
             database._upgrade()
         return database
+
+    def _is_there(self) -> bool:
+        try:
+            return self.path.is_file()
+        except OSError as error:  # of a folder that may not be entered is_file says so
+            raise LibraryError(f"the library at {self.folder} cannot be used: {error.strerror}") from error
 
     def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement that reads."""

@@ -11,7 +11,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -76,10 +76,14 @@ def scan(
     """
     seen: set[Path] = set()
     folders: set[tuple[int, int]] = set()
-    for path in paths:
-        for found in _scan(absolute(path), folders, closed):
+    named = dict.fromkeys(map(absolute, paths))
+    for path in named:
+        for found in _scan(path, folders, closed):
             if found.path not in seen:
                 seen.add(found.path)
+                # A folder above it may have been named before it.
+                if isinstance(found, Found) and found.path in named:
+                    found = replace(found, named=True)
                 yield found
     for path in books:
         if path not in seen:

@@ -80,9 +80,19 @@ class Pool:
 
     def give(self, task: Task) -> None:
         """Hands a task to a free worker, starting one when there is none yet."""
-        process = self._idle.pop() if self._idle else _Process(self._setup, self._messages)
+        process = self._rested() or _Process(self._setup, self._messages)
         self._busy.append(process)
         process.give(task)
+
+    def _rested(self) -> _Process | None:
+        """An idle worker that still lives: of the death of another one, as for want of memory, no task is to
+        blame."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.lives:
+                return process
+            process.end()
+        return None
 
     def wait(self) -> Done | Lost | None:
         """The next end of a task; None when a moment has passed without one.
@@ -98,7 +108,7 @@ class Pool:
         except Empty:
             return None
         if process not in self._busy:
-            return None  # the end of one that was killed before
+            return None  # the end of one that was killed before, or that died when it had nothing to do
         if message is None:
             return self._lose(process, "crashes the program that reads it")
         if isinstance(message, Broken):
@@ -175,6 +185,10 @@ class _Process:
         for pipe in (self._input, self._output):
             with contextlib.suppress(OSError):
                 pipe.close()
+
+    @property
+    def lives(self) -> bool:
+        return self._child.poll() is None
 
     def last_words(self) -> str:
         """The last line that the process wrote to its standard error."""

@@ -91,7 +91,7 @@ class Transcribing:
         task = done.task
         assert isinstance(task, Transcribe), "nothing else is given out here"
         if isinstance(done.result, Failed):
-            self._give_up(task.path, done.result.reason)
+            self._give_up(task, done.result.reason, unread=len(task.numbers))
             return
         self._write(task, done.result)
 
@@ -102,13 +102,13 @@ class Transcribing:
         if lost.page is not None:
             trouble = f"page {lost.page} {lost.reason}"
             self._write(task, [Transcript(lost.page, trouble=trouble)])
-        # Other workers that read the same book may be lost after it was given up.
-        if lost.page is None or strikes >= _MAX_STRIKES:
-            self._give_up(task.path, lost.reason)
-            return
         # The worker that died has taken what it read with it.
         left = tuple(number for number in task.numbers if number != lost.page)
-        if left:
+        # Other workers that read the same book may be lost after it was given up.
+        is_given_up = any(path == task.path for path, _ in self._report.failed)
+        if lost.page is None or strikes >= _MAX_STRIKES or is_given_up:
+            self._give_up(task, lost.reason, unread=len(left))
+        elif left:
             self._tasks.appendleft(replace(task, numbers=left))
 
     def _write(self, task: Transcribe, read: Sequence[Transcript]) -> None:
@@ -125,12 +125,15 @@ class Transcribing:
             self._unread.setdefault(task.path, []).extend(one.trouble or "" for one in unread)
         self._tell(task.path)
 
-    def _give_up(self, path: Path, reason: str) -> None:
+    def _give_up(self, ended: Transcribe, reason: str, *, unread: int) -> None:
+        """Reads no more of the book of a task that has ended, and left so many pages unread."""
+        path = ended.path
         _log.info("%s: %s", path, reason)
-        self._total -= sum(len(task.numbers) for task in self._tasks if task.path == path)
+        self._total -= unread + sum(len(task.numbers) for task in self._tasks if task.path == path)
         self._tasks = deque(task for task in self._tasks if task.path != path)
         if all(failed != path for failed, _ in self._report.failed):
             self._report = replace(self._report, failed=(*self._report.failed, (path, reason)))
+        self._tell(path)
 
     def _tell(self, book: Path) -> None:
         if self.progress is None:

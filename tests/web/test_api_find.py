@@ -8,6 +8,7 @@ import socket
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -16,9 +17,13 @@ from books import page_image
 from PIL import Image
 from running import DEMO, running
 
+from whichpage import files
 from whichpage.answers import answer_object
-from whichpage.errors import PhotoError
+from whichpage.catalog import Book, Catalog
+from whichpage.errors import BookNotFound, PhotoError
+from whichpage.files import Kind
 from whichpage.library import Library
+from whichpage.web import links
 
 pytest_plugins = ["api_fixtures"]
 
@@ -99,6 +104,43 @@ def test_a_page_that_is_not_there_is_not_found(demo: httpx.Client) -> None:
     answer = demo.post("find", content=(DEMO / "photos" / "09-absent.jpg").read_bytes()).json()
     assert answer["status"] == "not_found"
     assert not any(match["verified"] for match in answer["matches"])
+
+
+def test_files_of_books_are_not_opened_on_the_event_loop(
+    demo: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow disk all other requests would wait."""
+    threads: list[str] = []
+
+    def kind_of(path: Path) -> Kind | None:
+        threads.append(threading.current_thread().name)
+        return files.kind_of(path)
+
+    monkeypatch.setattr(links, "kind_of", kind_of)
+    best = demo.post("find", content=PHOTO.read_bytes()).json()["matches"][0]
+    for link in ("text", "file"):
+        assert demo.get(demo.base_url.join(best[link])).status_code == 200
+    assert demo.get("books").status_code == 200
+    assert len(threads) >= 4
+    assert all(name.startswith("whichpage-") for name in threads)
+
+
+@pytest.mark.parametrize(("times", "status"), [(1, 200), (100, 409)])
+def test_a_photo_is_looked_for_again_when_the_book_that_it_shows_is_removed_meanwhile(
+    demo: httpx.Client, monkeypatch: pytest.MonkeyPatch, times: int, status: int
+) -> None:
+    book_at, missed = Catalog.book_at, []
+
+    def missing(self: Catalog, path: Path) -> Book:
+        if len(missed) < times:
+            missed.append(path)
+            raise BookNotFound("no book of the library is there")
+        return book_at(self, path)
+
+    monkeypatch.setattr(Catalog, "book_at", missing)
+    answer = demo.post("find", content=PHOTO.read_bytes())
+    assert answer.status_code == status
+    assert missed
 
 
 def test_an_empty_library_finds_nothing(client: httpx.Client) -> None:

@@ -27,14 +27,14 @@ def image(book: Book, page: int) -> str:
     return f"{BASE}/books/{book.id}/pages/{page}/image"
 
 
-def text(book: Book, page: int) -> str | None:
+def text(book: Book, page: int, *, is_pdf: bool) -> str | None:
     """The text of a page; None where the book can have none."""
-    return f"{BASE}/books/{book.id}/pages/{page}/text" if is_pdf(book.path) else None
+    return f"{BASE}/books/{book.id}/pages/{page}/text" if is_pdf else None
 
 
-def file(book: Book, page: int | None = None) -> str | None:
+def file(book: Book, page: int | None = None, *, is_pdf: bool) -> str | None:
     """The book's own PDF, at a page as browsers' viewers understand it; None where it is no PDF."""
-    if not is_pdf(book.path):
+    if not is_pdf:
         return None
     return f"{BASE}/books/{book.id}/file" + (f"#page={page}" if page else "")
 
@@ -45,7 +45,10 @@ def path_text(path: Path) -> str:
 
 
 def is_pdf(path: Path) -> bool:
-    """Whether a file is a PDF by its first bytes; one that cannot be read is none."""
+    """Whether a file is a PDF by its first bytes; one that cannot be read is none.
+
+    Opens it, which may take long: never to be asked on the event loop, nor twice of a book.
+    """
     try:
         return kind_of(path) == "pdf"
     except (SourceError, OSError):

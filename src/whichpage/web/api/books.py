@@ -65,10 +65,11 @@ async def pages(
 
     def look() -> PagesOut:
         found = service.library.catalog.book(id)
+        is_pdf = links.is_pdf(found.path)
         states = service.library.catalog.page_states(id, first=first, count=count + 1)
         return PagesOut(
             book=links.book_ref(found),
-            pages=[_page(found, state) for state in states[:count]],
+            pages=[_page(found, state, is_pdf=is_pdf) for state in states[:count]],
             next=states[count].number if len(states) > count else None,
         )
 
@@ -92,7 +93,7 @@ def _book(book: Book, indexed: Stamp | None, uploads: Uploads) -> BookOut:
         state=book.state,
         error=_amiss(book, indexed),
         cover=links.cover(book),
-        file=links.file(book),
+        file=links.file(book, is_pdf=links.is_pdf(book.path)),
         added=book.added,
         uploaded=any(uploads.owns(path) for path in (book.path, *book.copies)),
     )
@@ -111,13 +112,13 @@ def _amiss(book: Book, indexed: Stamp | None) -> str | None:
     return None
 
 
-def _page(book: Book, state: PageState) -> PageOut:
+def _page(book: Book, state: PageState, *, is_pdf: bool) -> PageOut:
     return PageOut(
         page=state.number,
         blank=state.blank,
         error=state.trouble,
         image=links.image(book, state.number),
-        text=links.text(book, state.number),
+        text=links.text(book, state.number, is_pdf=is_pdf),
     )
 
 

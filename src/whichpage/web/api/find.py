@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from whichpage.answers import answer_object
 from whichpage.catalog import Book
+from whichpage.errors import BookNotFound, LibraryChanged
 from whichpage.library import Library
 from whichpage.types import Answer, Match
 from whichpage.web import links
@@ -18,6 +20,9 @@ from whichpage.web.schema import FindOut
 from whichpage.web.service import Serves
 
 router = APIRouter()
+
+# How often a photo is looked for while books that it shows are being removed.
+_SEARCHES = 3
 
 _RAW = ("image/jpeg", "image/png", "image/webp", "image/heic", "application/octet-stream")
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -57,9 +62,9 @@ async def find(
     # A place first: what cannot be worked on soon must not fill the memory meanwhile.
     async with service.finding.place():
         name, photo = await _photo(request, Limits(service.options.photo_bytes, service.options.idle_seconds))
-        answer, books = await service.finding.do(lambda: _find(service.library, photo, top=top))
+        answer, linked = await service.finding.do(lambda: _find(service.library, photo, top=top))
     service.metrics.answered(answer)
-    return _answer(answer, books, name=name)
+    return _answer(answer, linked, name=name)
 
 
 async def _photo(request: Request, limits: Limits) -> tuple[str, bytes]:
@@ -82,31 +87,36 @@ async def _photo(request: Request, limits: Limits) -> tuple[str, bytes]:
     return name or "-", bytes(photo)
 
 
-def _find(library: Library, photo: bytes, *, top: int) -> tuple[Answer, list[Book]]:
-    """The answer and the book of each of its matches."""
-    answer = library.find(photo, top=top)
-    return answer, [library.catalog.book_at(match.source) for match in answer.matches]
+def _find(library: Library, photo: bytes, *, top: int) -> tuple[Answer, list[dict[str, Any]]]:
+    """The answer, and where each of its matches has what belongs to it.
+
+    Raises:
+        LibraryChanged: books are being removed faster than one photo can be looked for.
+    """
+    for _ in range(_SEARCHES):
+        answer = library.find(photo, top=top)
+        with suppress(BookNotFound):  # one that was found has been removed
+            return answer, [_links(library.catalog.book_at(match.source), match) for match in answer.matches]
+    raise LibraryChanged("the library was changed while it was searched; search again")
 
 
-def _answer(answer: Answer, books: list[Book], *, name: str) -> dict[str, Any]:
+def _answer(answer: Answer, linked: list[dict[str, Any]], *, name: str) -> dict[str, Any]:
     found = answer_object(answer)
     return {
         **found,
         "photo": name,
         "width": answer.width,
         "height": answer.height,
-        "matches": [
-            plain | _links(book, match)
-            for plain, match, book in zip(found["matches"], answer.matches, books, strict=True)
-        ],
+        "matches": [plain | more for plain, more in zip(found["matches"], linked, strict=True)],
     }
 
 
 def _links(book: Book, match: Match) -> dict[str, Any]:
+    is_pdf = links.is_pdf(book.path)
     return {
         "source": links.path_text(match.source),
         "book": links.book_ref(book),
         "image": links.image(book, match.page),
-        "file": links.file(book, match.page),
-        "text": links.text(book, match.page),
+        "file": links.file(book, match.page, is_pdf=is_pdf),
+        "text": links.text(book, match.page, is_pdf=is_pdf),
     }

@@ -74,8 +74,8 @@ async def cover(id: BookId, request: Request, service: Serves, width: Width = CO
 )
 async def text(id: BookId, n: PageNumber, service: Serves) -> TextOut:
     """What the PDF says is written on the page."""
-    path = await service.read(lambda: _unchanged(service.library.catalog, id, n))
-    if not links.is_pdf(path):
+    path = await service.read(lambda: _unchanged_pdf(service.library.catalog, id, n))
+    if path is None:
         return TextOut(text=None)
     return TextOut(text=await service.renderer.text(path, n))
 
@@ -88,8 +88,8 @@ async def text(id: BookId, n: PageNumber, service: Serves) -> TextOut:
 )
 async def file(id: BookId, service: Serves) -> Response:
     """The book's own file, if it is a PDF and still what was indexed; takes range requests."""
-    path = await service.read(lambda: _unchanged(service.library.catalog, id, 1))
-    if not links.is_pdf(path):
+    path = await service.read(lambda: _unchanged_pdf(service.library.catalog, id, 1))
+    if path is None:
         raise NotFound(f"book {id} is no PDF")
     return _Pdf(
         path,
@@ -123,6 +123,12 @@ def _thumbnail(catalog: Catalog, page: int) -> bytes | None:
         return catalog.encoded_thumbnails([page])[0]
     except LibraryChanged:
         return None
+
+
+def _unchanged_pdf(catalog: Catalog, id: int, number: int) -> Path | None:
+    """The same as of `_unchanged`; None where it is no PDF."""
+    path = _unchanged(catalog, id, number)
+    return path if links.is_pdf(path) else None
 
 
 def _unchanged(catalog: Catalog, id: int, number: int) -> Path:

@@ -63,7 +63,7 @@ def filed(pages: Mapping[int, Vectors | Sequence[Vectors]], *, count: int = 6) -
     """An index over pages by their ids, with so many words; up to eight are all looked under."""
     vocabulary = words(count)
     packed = ((page, pack(image(vectors), vocabulary)) for page, vectors in pages.items())
-    return FeatureIndex(packed, vocabulary)
+    return FeatureIndex.build(packed, vocabulary)
 
 
 def bits_of(vectors: Vectors | Sequence[Vectors]) -> NDArray[np.bool_]:
@@ -202,11 +202,11 @@ def test_pages_with_as_many_votes_come_by_their_ids() -> None:
 
 def test_nothing_to_search_or_to_search_for() -> None:
     vectors = random_vectors(3, seed=8)
-    bare = FeatureIndex([(1, b""), (2, pack(image([]), words(6)))], words(6))
+    bare = FeatureIndex.build([(1, b""), (2, pack(image([]), words(6)))], words(6))
     for index in (filed({}), bare):
         assert len(index) == 0
         assert votes(index, [image(vectors)], among=range(9), top=5) == []
-    index = FeatureIndex([(1, b""), (2, pack(image(vectors), words(6))), (3, b"")], words(6))
+    index = FeatureIndex.build([(1, b""), (2, pack(image(vectors), words(6))), (3, b"")], words(6))
     assert len(index) == 3
     assert votes(index, [image(vectors)], among=range(9), top=5) == [(2, 3)]
     assert votes(index, [image([])], among=range(9), top=5) == []
@@ -236,6 +236,18 @@ def test_index_that_was_saved_votes_as_before(tmp_path: Path) -> None:
     assert len(again) == len(index) == 600
     photo = [image(pages[7][:9])]
     assert votes(again, photo, among=pages, top=5) == votes(index, photo, among=pages, top=5)
+
+
+def test_index_that_was_saved_is_searched_as_this_version_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not as the version that saved it."""
+    path = tmp_path / "features.0-1.faiss"
+    filed({1: random_vectors(20, seed=1)}).save(path)
+    monkeypatch.setattr("whichpage.featureindex._PROBES", 2)
+    again = FeatureIndex.load(path, words(6))
+    assert again is not None
+    assert again._file.nprobe == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs bytes in names")

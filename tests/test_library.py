@@ -432,7 +432,7 @@ def test_index_of_local_features_is_not_taken_for_that_of_a_restored_backup(
             generations.append(library.catalog.generation())
             search = library.finder().features
             assert search is not None
-            made = FeatureIndex(library.catalog.all_features(), search.extractor.vocabulary)
+            made = FeatureIndex.build(library.catalog.all_features(), search.extractor.vocabulary)
             assert len(search.index) == len(made) > 0
     assert generations[0] == generations[1]
     assert len(list(file.parent.glob("features.*.faiss"))) == 1

@@ -40,23 +40,29 @@ _PART, _ABANDONED = ".part", 3600
 class FeatureIndex:
     """`faiss.IndexBinaryIVF` over the features of all pages, each known by its page."""
 
-    def __init__(self, pages: Iterable[tuple[int, bytes]], vocabulary: NDArray[np.uint8]) -> None:
-        """
+    def __init__(self, file: faiss.IndexBinaryIVF) -> None:
+        """file: the inverted file; make an index with `FeatureIndex.build` or `load`."""
+        self._file = file
+        self._file.nprobe = min(_PROBES, file.nlist)
+
+    @classmethod
+    def build(cls, pages: Iterable[tuple[int, bytes]], vocabulary: NDArray[np.uint8]) -> Self:
+        """Files the features of pages.
+
         pages: page ids and their features, as `features.pack` makes them.
         vocabulary: (W, 16) uint8, the visual words as packed bits.
         """
-        self._quantiser = faiss.IndexBinaryFlat(FEATURE_BITS)
-        self._quantiser.add(vocabulary)
-        self._file = faiss.IndexBinaryIVF(self._quantiser, FEATURE_BITS, len(vocabulary))
-        self._file.nprobe = min(_PROBES, len(vocabulary))
+        quantiser = faiss.IndexBinaryFlat(FEATURE_BITS)
+        quantiser.add(vocabulary)
+        index = cls(faiss.IndexBinaryIVF(quantiser, FEATURE_BITS, len(vocabulary)))
         pages = iter(pages)
         while portion := list(islice(pages, _PORTION)):
-            self._add(portion)
+            index._add(portion)
+        return index
 
     @classmethod
     def load(cls, path: Path, vocabulary: NDArray[np.uint8]) -> Self | None:
         """The index that `save` wrote to a file; None where there is none that can be read."""
-        index = cls((), vocabulary)
         try:
             # Opened here: faiss takes no path that is not UTF-8.
             with path.open("rb") as file:
@@ -68,8 +74,7 @@ class FeatureIndex:
         if not isinstance(read, faiss.IndexBinaryIVF) or read.nlist != len(vocabulary):
             _log.warning("%s cannot be read and is made anew", path)
             return None
-        index._file = read
-        return index
+        return cls(read)
 
     def save(self, path: Path) -> None:
         """Writes the index to a file, whole or not at all.

@@ -93,7 +93,7 @@ class FeatureSearch:
             if self._index is None:
                 vocabulary = self.extractor.vocabulary
                 kept = FeatureIndex.load(self._kept, vocabulary) if self._kept else None
-                self._index = kept or FeatureIndex(self._store.all_features(), vocabulary)
+                self._index = kept or FeatureIndex.build(self._store.all_features(), vocabulary)
                 if self._kept and not kept and len(self._index) >= _WORTH_KEEPING:
                     try:
                         self._index.supersede(self._kept)

@@ -12,7 +12,7 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
 from whichpage.errors import SourceError
@@ -95,6 +95,12 @@ def absolute(path: Path) -> Path:
     """The path from the root, without `.` and `..`, links left as they are named."""
     # pathlib has no lexical normalisation: resolve() would replace the user's own names of links.
     return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def ends_with(path: PurePath, ending: str) -> bool:
+    """Whether these are the last parts of a path: of `a/guide.pdf` is `guide.pdf`, not `ide.pdf`."""
+    parts = PurePath(ending).parts
+    return bool(parts) and path.parts[-len(parts) :] == parts
 
 
 def stamp(path: Path) -> Stamp:

@@ -82,8 +82,8 @@ def test_a_page_beside_and_one_that_prints_the_same_are_unclear(tmp_path: Path) 
     with Library.open(tmp_path / "library", create=True) as library:
         library.add(tmp_path / "books")
         book = library.books()[0]
-        truth = TruthPhoto(tmp_path / "a.jpg", "flat", "drawn", frozenset({2}))
+        truth = TruthPhoto(tmp_path / "a.jpg", "flat", "drawn", frozenset({2}), beside=frozenset({3}))
         locate = books_by_ending([book.path], None)
-        unclear = Unclear(library.catalog, SamePage(locate), locate, {truth.photo: 3})
+        unclear = Unclear(library.catalog, SamePage(locate), locate)
         found = [unclear(Scored(truth, str(book.path), page, 1.0)) for page in (3, 4, 5, 6)]
     assert found == [True, False, True, False]

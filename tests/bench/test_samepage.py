@@ -47,6 +47,10 @@ def test_books_are_known_by_the_end_of_their_path() -> None:
     locate = books_by_ending([Path("/x/sub/a.pdf"), Path("/x/b.pdf")])
     assert locate("sub/a.pdf") == Path("/x/sub/a.pdf")
     assert locate("c.pdf") is None
+    locate = books_by_ending([Path("/x/userguide.pdf"), Path("/x/guide.pdf")])
+    assert locate("guide.pdf") == Path("/x/guide.pdf")
+    same = SamePage(lambda _: None)
+    assert not same("/x/userguide.pdf", 3, "guide.pdf", 3)
 
 
 def test_the_duplicate_map_says_what_rendering_says(shelf: Path) -> None:

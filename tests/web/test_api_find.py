@@ -129,7 +129,7 @@ def test_files_of_books_are_not_opened_on_the_event_loop(
 def test_a_photo_is_looked_for_again_when_the_book_that_it_shows_is_removed_meanwhile(
     demo: httpx.Client, monkeypatch: pytest.MonkeyPatch, times: int, status: int
 ) -> None:
-    book_at, missed = Catalog.book_at, []
+    book_at, missed = Catalog.book_at, list[Path]()
 
     def missing(self: Catalog, path: Path) -> Book:
         if len(missed) < times:

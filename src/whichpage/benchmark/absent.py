@@ -9,6 +9,7 @@ import numpy as np
 
 from whichpage.benchmark.scoring import Compares
 from whichpage.benchmark.truth import TruthPhoto
+from whichpage.files import ends_with
 from whichpage.finding import Finder
 from whichpage.index import FlatIndex
 from whichpage.library import Library
@@ -36,7 +37,7 @@ class Struck:
         own = {
             page_id
             for (source, number), page_id in self._places.items()
-            if number in truth.seen and truth.pdf and source.as_posix().endswith(truth.pdf)
+            if number in truth.seen and ends_with(source, truth.pdf)
         }
         while True:
             answer = self._without(own).find(photo, name=str(photo), top=5)

@@ -23,6 +23,7 @@ from whichpage.benchmark.scanned import scan_book
 from whichpage.benchmark.truth import read_truths
 from whichpage.cores import usable_cores
 from whichpage.errors import WhichpageError
+from whichpage.files import ends_with
 
 PACKAGES = (
     "texlive-latex-base-doc",
@@ -112,7 +113,7 @@ def chosen(folder: Path, books: Sequence[Path], truths: Sequence[Path]) -> list[
     """The books to scan: those that the truth files name, else some that chance names."""
     if truths:
         named = {truth.pdf for truth in read_truths(truths) if truth.pdf}
-        return [book for book in books if any(book.as_posix().endswith(f"/{pdf}") for pdf in named)]
+        return [book for book in books if any(ends_with(book, pdf) for pdf in named)]
     by_chance = sorted(books, key=lambda book: digest_texts([book.relative_to(folder).as_posix()]))
     return _short(by_chance, SCANNED)
 

@@ -17,6 +17,7 @@ import pypdfium2 as pdfium
 from numpy.typing import NDArray
 
 from whichpage.benchmark.truth import TruthError
+from whichpage.files import ends_with
 
 LOOK_HEIGHT = 96
 LOOK_DIFFERENCE = 3.0
@@ -69,7 +70,7 @@ class SamePage:
 
     def __call__(self, source: str, page: int, truth_pdf: str, truth_page: int) -> bool:
         """Whether page `page` of the file `source` is page `truth_page` of the book `truth_pdf`."""
-        if page == truth_page and PurePath(source).as_posix().endswith(truth_pdf):
+        if page == truth_page and ends_with(PurePath(source), truth_pdf):
             return True
         if self._duplicates is not None:
             group = self._duplicates.get((truth_pdf, truth_page))
@@ -107,13 +108,13 @@ def _endings(source: str) -> Iterable[str]:
 
 def books_by_ending(files: Iterable[Path], folder: Path | None = None) -> Callable[[str], Path | None]:
     """Finds the book that a truth file names: below `folder` when one is given, else among `files`."""
-    known = [(path.as_posix(), path) for path in files]
+    known = list(files)
 
     @cache
     def locate(pdf: str) -> Path | None:
         if folder is not None:
             return folder / pdf
-        return next((path for name, path in known if name.endswith(pdf)), None)
+        return next((path for path in known if ends_with(path, pdf)), None)
 
     return locate
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from whichpage.benchmark.peers.protocol import LibraryPage
 from whichpage.catalog import Book
 from whichpage.errors import WhichpageError
+from whichpage.files import ends_with
 
 # A sample is drawn in runs of neighbouring pages: those of the same book are the hardest to tell apart.
 RUN = 8
@@ -37,8 +38,7 @@ def shown_pages(books: Iterable[Book], shown: Iterable[tuple[str, int]]) -> list
     places = [(path, book) for book in books for path in (book.path, *book.copies)]
     found = []
     for name, number in shown:
-        ending = Path(name).parts
-        book = next((book for path, book in places if path.parts[-len(ending) :] == ending), None)
+        book = next((book for path, book in places if ends_with(path, name)), None)
         if book is None or not 1 <= number <= book.pages:
             raise WhichpageError(f"The library has no page {number} of {name}, which a photo shows.")
         found.append(LibraryPage(book.path, number))

@@ -11,7 +11,6 @@ photo shows: such are left aside. Never to be used on photos that anything is me
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 import sys
@@ -87,7 +86,6 @@ class Unclear:
     """Whether a photo may show a page that is not its true one: one beside it, or one that prints the same.
 
     locate: where the book is that a truth file names.
-    beside: of each photo the number of the page of the same book that lies beside the true one.
     """
 
     def __init__(
@@ -95,17 +93,16 @@ class Unclear:
         catalog: Catalog,
         same: SamePage,
         locate: Callable[[str], Path | None],
-        beside: Mapping[Path, int],
     ) -> None:
-        self._catalog, self._same, self._locate, self._beside = catalog, same, locate, beside
+        self._catalog, self._same, self._locate = catalog, same, locate
         self._printed = set(catalog.codes()[0].tolist())  # all pages but blank ones
 
     def __call__(self, one: Scored) -> bool:
-        beside = self._beside.get(one.truth.photo)
-        if beside is not None and self._same(one.source, one.page, one.truth.pdf, beside):
+        truth = one.truth
+        if any(self._same(one.source, one.page, truth.pdf, beside) for beside in truth.beside):
             return True
-        (true,) = one.truth.pages
-        book = self._locate(one.truth.pdf)
+        (true,) = truth.pages
+        book = self._locate(truth.pdf)
         assert book is not None, "the peer was asked over pages of this library"
         pages = [self._page_id(book, true), self._page_id(Path(one.source), one.page)]
         if not self._printed.issuperset(pages):
@@ -115,17 +112,6 @@ class Unclear:
 
     def _page_id(self, file: Path, number: int) -> int:
         return self._catalog.page_id(self._catalog.book_at(file).id, number)
-
-
-def _pages_beside(truth_files: Sequence[Path]) -> dict[Path, int]:
-    """The column `beside` that `whichpage.training.photos` writes."""
-    beside = {}
-    for path in truth_files:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if row.get("beside"):
-                    beside[path.parent / row["photo"]] = int(row["beside"])
-    return beside
 
 
 def main() -> None:
@@ -142,7 +128,7 @@ def main() -> None:
         # By all names: a copy of a book is kept under the first of them.
         locate = books_by_ending(catalog.known())
         same = SamePage(locate)
-        unclear = Unclear(catalog, same, locate, _pages_beside(arguments.truths))
+        unclear = Unclear(catalog, same, locate)
         for name, peer in report["data"]["peers"].items():
             answers = {answer["photo"]: answer for answer in peer["answers"]}
             right, wrong = scored(truths, answers, same=same)

@@ -12,7 +12,15 @@ import torch
 from books import make_pdf
 
 from whichpage.training import pages
-from whichpage.training.pages import CACHE_SIZE, PageCache, build, build_forms, build_vertical, split_of
+from whichpage.training.pages import (
+    CACHE_SIZE,
+    CacheWriter,
+    PageCache,
+    build,
+    build_forms,
+    build_vertical,
+    split_of,
+)
 
 
 def test_split_is_by_name_and_for_good() -> None:
@@ -85,6 +93,21 @@ def test_build_renders_each_book_once(tmp_path: Path, monkeypatch: pytest.Monkey
     read = cache.read(np.arange(9))
     ink = (read < 0.5).float().mean((1, 2, 3))
     assert 0.02 < float(ink.min()) < float(ink.max()) < 0.3
+
+
+def test_a_cache_that_is_made_anew_is_none_until_it_is_finished(tmp_path: Path) -> None:
+    """Else a build that was killed would have left the pages of one and the index of the other."""
+    page = np.tile(np.linspace(0, 255, 336, dtype=np.uint8), (480, 1))
+    for finished in (True, False):
+        cache = CacheWriter(tmp_path, most=3)
+        for number, image in enumerate((page, page * 0, 255 - page), 1):  # the second one is blank
+            cache.add("a.pdf", number, image)
+        assert not CacheWriter.is_finished(tmp_path)
+        if finished:
+            assert cache.finish(split_of) == 2
+            assert PageCache.open(tmp_path).index == tuple((split_of("a.pdf"), "a.pdf", n) for n in (1, 3))
+    with pytest.raises(FileNotFoundError):
+        PageCache.open(tmp_path)
 
 
 def test_vertical_books_are_drawn_for_both_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,8 @@ PAGES_A_BOOK = 48
 PAGES_A_SYNTHETIC_BOOK = 40
 SHEETS_A_FIRM = 24
 _AT_ONCE = 512  # pages carried to a GPU
+_IMAGES, _INDEX = "cache.npy", "index.json"
+_LEAST_CONTRAST = 3  # deviation of the greys of a page, 0 to 255, below which it is blank
 
 
 def split_of(book: str) -> str:
@@ -57,8 +59,8 @@ class PageCache:
         """Opens one or several caches as one."""
         images, index = [], []
         for folder in folders:
-            rows = json.loads((folder / "index.json").read_text())
-            images.append(np.load(folder / "cache.npy", mmap_mode="r")[: len(rows)])
+            rows = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            images.append(np.load(folder / _IMAGES, mmap_mode="r")[: len(rows)])
             index += [tuple(row) for row in rows]
         return cls(tuple(images), tuple(index))
 
@@ -106,22 +108,51 @@ class PageCache:
         return torch.from_numpy(pages / np.float32(255))
 
 
+class CacheWriter:
+    """Fills a cache folder, which is one from `finish` on: half written pages are never taken for all."""
+
+    def __init__(self, folder: Path, *, most: int) -> None:
+        """most: pages that may come."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        (folder / _INDEX).unlink(missing_ok=True)
+        self._images = np.lib.format.open_memmap(folder / _IMAGES, "w+", np.uint8, (most, *CACHE_SIZE))
+        self.rows: list[tuple[str, int]] = []  # book and page number of each
+
+    @staticmethod
+    def is_finished(folder: Path) -> bool:
+        """Whether a folder is a cache."""
+        return (folder / _INDEX).exists()
+
+    def add(self, book: str, number: int, image: NDArray[np.uint8]) -> None:
+        """Adds a page, (480, 336) uint8, unless it is blank: such pages teach nothing."""
+        if image.std() > _LEAST_CONTRAST:
+            self._images[len(self.rows)] = image
+            self.rows.append((book, number))
+
+    def finish(self, split: Callable[[str], str]) -> int:
+        """Makes a cache of it; returns the number of pages.
+
+        split: whether a book is to "train" or to validate ("val").
+        """
+        self._images.flush()
+        index = [(split(book), book, number) for book, number in self.rows]
+        part = self._folder / f"{_INDEX}.part"
+        part.write_text(json.dumps(index), encoding="utf-8")
+        part.replace(self._folder / _INDEX)
+        return len(index)
+
+
 def build(books: Path, out: Path, *, leave_out: frozenset[str] = frozenset(), workers: int = 2) -> int:
     """Renders the PDFs below `books`, at most 48 neighbouring pages of each; returns the number of pages."""
     jobs = list(_jobs(books, leave_out))
-    out.mkdir(parents=True, exist_ok=True)
-    shape = (sum(len(pages) for _, pages in jobs), *CACHE_SIZE)
-    cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, shape)
-    index: list[tuple[str, str, int]] = []
+    cache = CacheWriter(out, most=sum(len(pages) for _, pages in jobs))
     with get_context("spawn").Pool(workers) as pool:
         # In order, so that the same seed draws the same batches from a cache that is made anew.
         for path, pages in pool.imap(_render, jobs, chunksize=2):
-            name = path.relative_to(books).as_posix()
             for number, image in pages:
-                cache[len(index)] = image
-                index.append((split_of(name), name, number))
-    (out / "index.json").write_text(json.dumps(index))
-    return len(index)
+                cache.add(path.relative_to(books).as_posix(), number, image)
+    return cache.finish(split_of)
 
 
 def build_vertical(fonts: list[Path], out: Path, *, books: int = 100) -> int:
@@ -152,16 +183,12 @@ def _draw(
 
     book: from a seed to what draws a page of (H, W) uint8 by its number.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    cache = np.lib.format.open_memmap(out / "cache.npy", "w+", np.uint8, (books * pages, *CACHE_SIZE))
-    index: list[tuple[str, str, int]] = []
+    cache = CacheWriter(out, most=books * pages)
     for seed in range(books):
         page = book(seed)
         for number in range(1, pages + 1):
-            cache[len(index)] = page(number)
-            index.append(("val" if seed % 5 == 0 else "train", f"{kind}-{seed}", number))
-    (out / "index.json").write_text(json.dumps(index))
-    return len(index)
+            cache.add(f"{kind}-{seed}", number, page(number))
+    return cache.finish(lambda name: "val" if int(name.rpartition("-")[2]) % 5 == 0 else "train")
 
 
 def _jobs(books: Path, leave_out: frozenset[str]) -> Iterator[tuple[Path, list[int]]]:
@@ -187,11 +214,14 @@ def _render(job: tuple[Path, list[int]]) -> tuple[Path, list[tuple[int, NDArray[
     rendered = []
     document = pdfium.PdfDocument(path)
     for number in pages:
-        page = document[number]
-        image = page.render(scale=960 / max(page.get_size()), grayscale=True).to_numpy().squeeze()
+        try:
+            page = document[number]
+            image = page.render(scale=960 / max(page.get_size()), grayscale=True).to_numpy().squeeze()
+        except pdfium.PdfiumError as error:
+            logger.warning("%s, page %d: %s", path, number + 1, error)
+            continue
         image = cv2.resize(image, CACHE_SIZE[::-1], interpolation=cv2.INTER_AREA)
-        if image.std() > 3:  # blank pages teach nothing
-            rendered.append((number + 1, image.astype(np.uint8)))
+        rendered.append((number + 1, image.astype(np.uint8)))
     document.close()
     return path, rendered
 

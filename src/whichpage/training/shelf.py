@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from whichpage.errors import SourceError, TrainingError
 from whichpage.files import scan, sha256
 from whichpage.sources import open_source
-from whichpage.training.pages import CACHE_SIZE, PageCache, split_of
+from whichpage.training.pages import CACHE_SIZE, CacheWriter, PageCache, split_of
 from whichpage.types import Grey
 
 logger = logging.getLogger(__name__)
 
-_DONE = "index.json"
 _MADE_FROM = "books.json"
 
 
@@ -67,7 +66,7 @@ def open_or_build(paths: Sequence[Path], folder: Path, *, pages_a_book: int, wor
     """
     books = _books(paths)
     made_from = {"pages_a_book": pages_a_book, "books": {digest: path.name for digest, path in books.items()}}
-    if (folder / _DONE).exists():
+    if CacheWriter.is_finished(folder):
         if json.loads((folder / _MADE_FROM).read_text(encoding="utf-8")) != made_from:
             raise TrainingError(f"{folder.parent} holds a training on other books; name another folder.")
         return PageCache.open(folder)
@@ -92,24 +91,17 @@ def _books(paths: Sequence[Path]) -> dict[str, Path]:
 
 def _build(books: dict[str, Path], folder: Path, *, pages_a_book: int, workers: int) -> None:
     jobs = list(_jobs(books, pages_a_book))
-    shape = (sum(len(job.numbers) for job in jobs), *CACHE_SIZE)
     if len(jobs) < 2:
         raise TrainingError("Training takes two books at least: one to learn from, one to be tested on.")
-    cache = np.lib.format.open_memmap(folder / "cache.npy", "w+", np.uint8, shape)
-    rows: list[tuple[str, int]] = []
+    cache = CacheWriter(folder, most=sum(len(job.numbers) for job in jobs))
     with get_context("spawn").Pool(workers) as pool:
         for job, rendered in pool.imap(_render, jobs):
             for number, image in rendered:
-                cache[len(rows)] = image
-                rows.append((job.book, number))
-    cache.flush()
-    splits = split_books(list(dict.fromkeys(book for book, _ in rows)))
+                cache.add(job.book, number, image)
+    splits = split_books(list(dict.fromkeys(book for book, _ in cache.rows)))
     if len(splits) < 2:
         raise TrainingError("Training takes two books with pages that are not blank.")
-    index = [(splits[book], book, number) for book, number in rows]
-    # Last, so that pages which are half written are never taken for all.
-    (folder / "index.part").write_text(json.dumps(index), encoding="utf-8")
-    (folder / "index.part").replace(folder / _DONE)
+    cache.finish(splits.__getitem__)
 
 
 def _jobs(books: dict[str, Path], pages_a_book: int) -> list[_Job]:
@@ -135,12 +127,9 @@ def _render(job: _Job) -> tuple[_Job, list[tuple[int, NDArray[np.uint8]]]]:
     with open_source(job.path) as source:
         for number in job.numbers:
             try:
-                image = _shrunk(source.render(number).grey)
+                rendered.append((number, _shrunk(source.render(number).grey)))
             except SourceError as error:
                 logger.warning("%s, page %d", error, number)
-                continue
-            if image.std() > 3:  # blank pages teach nothing
-                rendered.append((number, image))
     return job, rendered
 
 

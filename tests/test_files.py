@@ -10,7 +10,7 @@ import pytest
 from books import image_bytes, make_archive, make_pdf, pdf_bytes
 
 from whichpage.errors import SourceError
-from whichpage.files import Found, gone, kind_of, natural_key, scan, sha256, stamp
+from whichpage.files import Found, ends_with, gone, kind_of, natural_key, safe_stem, scan, sha256, stamp
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs pipes, links and bytes in names")
 
@@ -117,6 +117,30 @@ def test_of_a_folder_that_is_known_as_a_book_only_its_own_images_are_one(tmp_pat
     assert found == [Found(book, stamp(book), named=True), Found(folder, stamp(folder), named=True)]
     assert str(error) == f"{gone}: does not exist"
     assert paths(folder) == [".", "a.pdf", "below/b.cbz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("写真 1", "写真 1"),
+        ("a:b?*%20", "a_b___20"),
+        ("x\ny\x1b", "x_y_"),
+        (os.fsdecode(b"\xff"), "_"),
+        ("con", "con_"),
+        (" . ", "photo"),
+        ("あ" * 80, "あ" * 60),
+    ],
+)
+def test_safe_stem(name: str, stem: str) -> None:
+    assert safe_stem(name, otherwise="photo") == stem
+
+
+@pytest.mark.parametrize(
+    ("ending", "is_end"),
+    [("guide.pdf", True), ("sub/guide.pdf", True), ("uide.pdf", False), ("b/guide.pdf", False), ("", False)],
+)
+def test_a_path_ends_with_whole_parts(ending: str, is_end: bool) -> None:
+    assert ends_with(Path("/books/sub/guide.pdf"), ending) is is_end
 
 
 def test_a_folder_of_images_is_named_by_its_own_path(tmp_path: Path) -> None:

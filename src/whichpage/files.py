@@ -30,6 +30,13 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 _HASH_BLOCK = 1 << 20
+# In file names not all systems take these, and as whole names not these; "%" may be taken for an escape.
+_UNSAFE = frozenset('<>:"/\\|?*%')
+_RESERVED = frozenset(
+    {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
+)
+# A file name may have 255 bytes on most systems; the rest is left for the ending, and what keeps names apart.
+_NAME_BYTES = 180
 
 Kind = Literal["pdf", "archive", "image", "folder"]
 
@@ -101,6 +108,13 @@ def ends_with(path: PurePath, ending: str) -> bool:
     """Whether these are the last parts of a path: of `a/guide.pdf` is `guide.pdf`, not `ide.pdf`."""
     parts = PurePath(ending).parts
     return bool(parts) and path.parts[-len(parts) :] == parts
+
+
+def safe_stem(name: str, *, otherwise: str) -> str:
+    """A file name without its ending that every system takes; otherwise: where nothing of it is left."""
+    stem = "".join("_" if c in _UNSAFE or not c.isprintable() else c for c in name).strip(" .")
+    stem = stem.encode()[:_NAME_BYTES].decode(errors="ignore").strip(" .")
+    return f"{stem}_" if stem.casefold() in _RESERVED else stem or otherwise
 
 
 def stamp(path: Path) -> Stamp:

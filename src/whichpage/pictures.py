@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from whichpage import sources
 from whichpage.answers import NOT_FOUND, confidence_text
 from whichpage.errors import WhichpageError
+from whichpage.files import safe_stem
 from whichpage.photo import Photo, decode
 from whichpage.terminal import printable
 from whichpage.types import Answer, Colour, Match
@@ -42,12 +43,6 @@ _SYSTEM_FONTS = (
     "unifont.otf",
 )
 _ELLIPSIS = "..."
-_UNSAFE = frozenset('<>:"/\\|?*')
-_RESERVED = frozenset(
-    {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
-)
-# A file name may have 255 bytes on most systems; the rest is left for the ending.
-_NAME_BYTES = 200
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +79,7 @@ class Gallery:
         return path
 
     def _name(self, photo: str) -> str:
-        stem = safe_stem(photo)
+        stem = safe_stem(Path(photo).stem if photo != "-" else "stdin", otherwise="photo")
         name, count = stem, 1
         # Without regard to case: A.jpg and a.jpg are one file on macOS and Windows.
         while name.casefold() in self._taken:
@@ -92,14 +87,6 @@ class Gallery:
             name = f"{stem}-{count}"
         self._taken.add(name.casefold())
         return f"{name}.whichpage.jpg"
-
-
-def safe_stem(photo: str) -> str:
-    """A photo's name without its folder and ending, fit for a file name on every system."""
-    stem = Path(photo).stem if photo != "-" else "stdin"
-    stem = "".join("_" if c in _UNSAFE or printable(c) != c else c for c in stem).strip(" .")
-    stem = stem.encode()[:_NAME_BYTES].decode(errors="ignore")
-    return f"{stem}_" if stem.casefold() in _RESERVED else stem or "photo"
 
 
 def _page(match: Match) -> Colour | None:

@@ -16,17 +16,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from whichpage.database import Database, Presence
-from whichpage.files import SUFFIXES
+from whichpage.files import SUFFIXES, safe_stem
 
 # Both are hidden files; the name of a part begins with that of the server that receives it.
 _PART, _MARK = ".part", ".adding"
 _ID = re.compile("[0-9a-f]{16}")
-_UNSAFE = frozenset('<>:"/\\|?*%')
-_RESERVED = frozenset(
-    {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
-)
-# A file name may have 255 bytes on most systems; the rest is left for what keeps names apart.
-_NAME_BYTES = 180
 
 
 class Uploads:
@@ -138,12 +132,8 @@ def _mark_of(path: Path) -> Path:
 def safe_name(name: str) -> str:
     """A file name that every system takes and that leaves its folder nowhere, from whatever a sender says."""
     base = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1])
-    kept = "".join("_" if c in _UNSAFE or not c.isprintable() else c for c in base).strip(" .")
-    suffix = Path(kept).suffix
+    suffix = Path(base.rstrip(" .")).suffix
     if suffix.lower() not in SUFFIXES:
         suffix = ""
-    stem = kept.removesuffix(suffix) if suffix else kept
-    stem = stem.encode()[:_NAME_BYTES].decode(errors="ignore").strip(" .")
-    if not stem or stem.casefold() in _RESERVED:
-        stem = f"{stem}_" if stem else "book"
-    return stem + suffix
+    stem = base.rstrip(" .").removesuffix(suffix) if suffix else base
+    return safe_stem(stem, otherwise="book") + suffix

@@ -48,6 +48,24 @@ def test_no_library_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems have their caches elsewhere")
+def test_nothing_is_told_about_the_computer(tmp_path: Path) -> None:
+    """ONNX Runtime would, and keeps what it has to tell in the user's cache; not on a CI machine, as it says."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    folder = str(tmp_path / "library")
+    for arguments in (
+        ["add", str(DEMO / "library" / "kanbun-ja.pdf")],
+        ["find", str(DEMO / "photos" / "09-absent.jpg")],  # for which all models are loaded
+    ):
+        done = subprocess.run(
+            [*COMMAND, "-l", folder, *arguments], env=environment, stdout=subprocess.DEVNULL, check=False
+        )
+        assert done.returncode in (0, 1)
+    assert list(home.rglob("*")) == []
+
+
 def test_an_empty_library_is_listed_checked_and_described(library: Path) -> None:
     assert whichpage("-l", library, "list").stdout == ""
     assert whichpage("-l", library, "check").returncode == 0

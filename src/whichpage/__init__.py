@@ -9,12 +9,17 @@ with Library.open("my-library", create=True) as library:
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whichpage.errors import WhichpageError
     from whichpage.library import Library
     from whichpage.types import Answer, Match
+
+# ONNX Runtime, which runs the models, tells its maker about the computer from 1.29 on, unless it is told not to
+# before it is loaded. Nothing shall leave the computer.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Answer", "Library", "Match", "WhichpageError", "__version__"]

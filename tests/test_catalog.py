@@ -787,6 +787,32 @@ def test_library_that_is_none(tmp_path: Path) -> None:
         Catalog.open(tmp_path / "file" / "library", create=True)
 
 
+def test_a_library_on_a_disk_that_is_read_only_can_be_searched(
+    tmp_path: Path, adder: Adder, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where SQLite cannot make the files that it reads with."""
+    index(adder, content(tmp_path / "a.pdf", "a"))
+    with adder:  # ends it
+        pass
+    catalog.close()
+    folder = tmp_path / "library"
+    assert [file.name for file in folder.iterdir()] == ["library.sqlite"]
+    monkeypatch.setattr(database, "_is_read_only", lambda folder: True)
+    sealed = Catalog.open(folder)
+    assert [book.title for book in sealed.books()] == ["Title a"]
+    assert len(sealed.codes()[0]) == 2
+    assert [file.name for file in folder.iterdir()] == ["library.sqlite"]
+    with pytest.raises(LibraryError, match="readonly"):
+        sealed.remove("a")
+    sealed.close()
+    # Changes in a log are not read past.
+    (folder / "library.sqlite-wal").write_bytes(b"")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    opened = Catalog.open(folder)
+    with pytest.raises(LibraryError, match="its folder cannot be written to"), opened.database.transaction():
+        raise sqlite3.OperationalError("unable to open database file")
+
+
 def test_other_format_is_said(tmp_path: Path, catalog: Catalog) -> None:
     with catalog.database.transaction() as connection:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'format'")
@@ -1019,8 +1045,8 @@ def test_format_1_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     folder = made_of_format(1, tmp_path)
     connect: Any = sqlite3.connect
 
-    def read_only(path: Path, **options: Any) -> Any:
-        return connect(f"{path.as_uri()}?mode=ro", uri=True, **options)
+    def read_only(name: str, **options: Any) -> Any:
+        return connect(f"{name}?mode=ro", **options)
 
     monkeypatch.setattr(sqlite3, "connect", read_only)
     with pytest.raises(LibraryError, match=r"older whichpage .* up to date: attempt to write a readonly"):

@@ -50,7 +50,7 @@ def test_no_library_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have their caches elsewhere")
 def test_nothing_is_told_about_the_computer(tmp_path: Path) -> None:
-    """ONNX Runtime would, and keeps what it has to tell in the user's cache; not on a CI machine, as it says."""
+    """ONNX Runtime would, and keeps what it has to tell in the user's cache; but not in CI, as that says."""
     home = tmp_path / "home"
     home.mkdir()
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}

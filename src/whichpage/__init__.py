@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from whichpage.library import Library
     from whichpage.types import Answer, Match
 
-# ONNX Runtime, which runs the models, tells its maker about the computer from 1.29 on, unless it is told not to
-# before it is loaded. Nothing shall leave the computer.
+# ONNX Runtime, which runs the models, tells its maker about the computer (from 1.29 on), unless it is told
+# not to before it is loaded. Nothing shall leave the computer.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"

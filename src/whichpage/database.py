@@ -185,9 +185,7 @@ class Database:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             # Each thread has its own, closed by close() or, once it has ended, by the next thread that comes.
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            connection = self._connect()
             self._local.connection = connection
             with self._lock:
                 for thread in [thread for thread in self._open if not thread.is_alive()]:
@@ -196,6 +194,25 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = NORMAL")
         return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        how = "?immutable=1" if self._is_sealed() else ""
+        return sqlite3.connect(
+            f"{self.path.as_uri()}{how}",
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=True,
+        )
+
+    def _is_sealed(self) -> bool:
+        """Whether nobody here can write the library: then SQLite need not make the files beside it by which
+        readers and writers keep clear of each other, which it cannot on a disk that is read-only.
+
+        Not while changes stand in its log still, as in a copy of a library that was in use.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return not log.exists() and _is_read_only(self.folder)
 
     def _create(self) -> None:
         try:
@@ -266,7 +283,8 @@ class Database:
             found = self._connection().execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
-                raise LibraryError(f"the library at {self.folder} cannot be opened: {error}") from None
+                why = self._why(error)
+                raise LibraryError(f"the library at {self.folder} cannot be opened: {why}") from None
             found = None
         except sqlite3.DatabaseError:
             raise LibraryError(f"{self.path} is damaged, or no whichpage library") from None
@@ -284,7 +302,22 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            raise LibraryError(f"the library at {self.folder} cannot be used: {error}") from error
+            raise LibraryError(f"the library at {self.folder} cannot be used: {self._why(error)}") from error
+
+    def _why(self, error: sqlite3.Error) -> str:
+        """What SQLite says, and what it does not: it must write to read, too."""
+        is_closed = self.folder.is_dir() and not os.access(self.folder, os.W_OK)
+        return f"{error}; its folder cannot be written to" if is_closed else str(error)
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether a folder's file system is mounted read-only."""
+    if not hasattr(os, "statvfs"):
+        return False
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def note_change(connection: sqlite3.Connection) -> None:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from whichpage.answers import answer_line, answer_rows, confidence_text
+from whichpage.answers import COLUMNS, answer_line, answer_rows, columns, confidence_text
 from whichpage.types import Answer, Match
 
 QUAD = np.array([[10.04, 20], [110, 21.26], [112, 220], [-9.5, 219]], np.float32)
@@ -59,6 +60,18 @@ def test_rows_show_what_is_verified() -> None:
     both = Answer("p.jpg", "found", 0, (RIGHT, GUESS))
     assert answer_rows(both) == [("p.jpg", "/books/a.pdf", "12", "0.998", "yes")]
     assert answer_rows(both, every=True)[1] == ("p.jpg", "/books/b.pdf", "3", "0.040", "no")
+
+
+def test_a_page_that_is_an_image_says_which() -> None:
+    scan = replace(RIGHT, source=Path("/scans"), page=8, image_name="page12.jpg")
+    found = Answer("p.jpg", "found", 0, (scan, GUESS))
+    rows = answer_rows(found, every=True)
+    assert rows[0] == ("p.jpg", "/scans", "8", "0.998", "yes", "page12.jpg")
+    assert columns(rows) == (*COLUMNS, "Image")
+    assert columns(rows[1:]) == columns([]) == COLUMNS
+    first, other = json.loads(answer_line(found))["matches"]
+    assert first["image_name"] == "page12.jpg"
+    assert "image_name" not in other
 
 
 def test_a_guess_is_never_the_answer() -> None:

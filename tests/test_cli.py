@@ -84,6 +84,9 @@ class ToldLibrary:
             raise answer
         return dataclasses.replace(answer, photo=str(photo))
 
+    def with_image_names(self, answer: Answer) -> Answer:
+        return answer
+
     def at_hand(self, answer: Answer) -> Answer:
         def named(match: Match) -> Match:
             return dataclasses.replace(match, source=self.moved.get(match.source, match.source))
@@ -284,6 +287,39 @@ def test_open_opens_the_first_page_found(
     assert run(["find", "--open", "missed", "x", "y"]) == 0
     assert opened == [(Path("/books/a.pdf"), 12)]
     assert "turn to page 12" in capsys.readouterr().err
+
+
+def test_open_opens_the_image_that_is_the_page(
+    library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
+) -> None:
+    opened: list[tuple[Path, int]] = []
+
+    def told(path: Path, page: int) -> bool:
+        opened.append((path, page))
+        return False
+
+    monkeypatch.setattr(whichpage.viewer, "open_page", told)
+    scan = dataclasses.replace(MATCH, source=tmp_path, page=8, image_name="page12.jpg")
+    library.answers["x"] = dataclasses.replace(FOUND, matches=(scan,))
+    assert run(["find", "--open", "x"]) == 0
+    assert opened == [(tmp_path / "page12.jpg", 1)]
+    assert capsys.readouterr().err == ""
+
+
+def test_folders_are_walked_for_photos(
+    library: type[ToldLibrary], capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/b10.jpg", "in/b9.jpg", "in/deep/a.png", "in/notes.txt", "in/.hidden.jpg", "empty/c.pdf"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"%PDF-1.4")
+    photos = ["in/b9.jpg", "in/b10.jpg", "in/deep/a.png"]
+    library.answers.update(dict.fromkeys(("b9.jpg", "b10.jpg", "a.png", "y"), FOUND))
+    library.answers["empty"] = PhotoError("empty is a folder, not a photo.")
+    assert run(["find", "in", "y", "empty"]) == 2
+    out, err = capsys.readouterr()
+    assert [line.split("\t")[0] for line in out.splitlines()] == [*photos, "y"]
+    assert err == "whichpage: empty is a folder, not a photo.\n"
 
 
 def test_open_and_save_take_a_file_that_is_as_it_was(

@@ -32,7 +32,7 @@ from whichpage.errors import (
 from whichpage.featureindex import FeatureIndex
 from whichpage.features import PACKED_NONE, SHIPPED_FEATURES, FeatureExtractor, pack, unpack
 from whichpage.library import AddProgress, Library, default_path
-from whichpage.types import Answer
+from whichpage.types import Answer, Match
 
 
 @pytest.fixture
@@ -254,6 +254,26 @@ def test_renewing_adds_no_book_that_is_not_there(library: Library, tmp_path: Pat
     assert [book.path for book in library.books()] == [folder]
     report = library.add(removed, renew=True)
     assert (report.added, [book.path for book in library.books()]) == (2, [folder, removed])
+
+
+def test_pages_of_folders_and_archives_have_the_names_of_their_images(
+    library: Library, tmp_path: Path
+) -> None:
+    folder, frames = tmp_path / "scans", tmp_path / "frames.tif"
+    folder.mkdir()
+    for number in (2, 10):
+        (folder / f"page{number}.png").write_bytes(image_bytes(number, "PNG"))
+    archive = make_archive(tmp_path / "b.cbz", ["deep/1.jpg", "deep/2.jpg"])
+    make_pdf(tmp_path / "c.pdf", 2)
+    frames.write_bytes(image_bytes(3, "TIFF"))
+    books = {folder: "page10.png", archive: "deep/2.jpg", tmp_path / "c.pdf": None, frames: None}
+    quad = np.zeros((4, 2), np.float32)
+    found = tuple(Match(path, 2 if path != frames else 1, True, 1.0, quad) for path in books)
+    named = library.with_image_names(Answer("x", "found", 0, found))
+    assert [match.image_name for match in named.matches] == list(books.values())
+    # Of what is gone there is nothing to say.
+    (folder / "page10.png").unlink()
+    assert library.with_image_names(Answer("x", "found", 0, found[:1])).matches == found[:1]
 
 
 def test_what_was_read_on_scans_stays_when_one_joins_them(library: Library, tmp_path: Path) -> None:

@@ -212,7 +212,8 @@ def test_long_strip_has_all_its_sizes() -> None:
     ("make", "sentence"),
     [
         (lambda path: None, "does not exist"),
-        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.mkdir(), "is a folder, not a photo"),
+        (lambda path: path.write_bytes(b"%PDF-1.4"), "is a PDF, not a photo"),
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b"GIF89a and nothing"), "is not a photo that can be read"),
         (lambda path: path.write_text("<html>"), "is not a photo that can be read"),
@@ -224,7 +225,7 @@ def test_long_strip_has_all_its_sizes() -> None:
         ),
         (lambda path: path.write_bytes(encoded(quarters(), "ICO")), "is not a photo that can be read"),
     ],
-    ids=["missing", "folder", "empty", "gif", "html", "cut jpeg", "cut png", "cut heic", "icon"],
+    ids=["missing", "folder", "pdf", "empty", "gif", "html", "cut jpeg", "cut png", "cut heic", "icon"],
 )
 def test_bad_file_is_one_sentence(make: object, sentence: str, tmp_path: Path) -> None:
     assert callable(make)

@@ -10,11 +10,13 @@ One JSON object a photo on one line, for `whichpage find --json`:
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from whichpage.types import Answer, Match
 
 COLUMNS = ("Photo", "Book", "Page", "Confidence", "Verified")
+IMAGE_COLUMN = "Image"  # after the others, where a page is an image in a folder or an archive
 NOT_FOUND = "not in this library"
 
 
@@ -42,17 +44,20 @@ def confidence_text(confidence: float) -> str:
 
 
 def _match_object(match: Match) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         "source": str(match.source),
         "page": match.page,
         "verified": match.verified,
         "confidence": round(match.confidence, 4),
         "quad": [[round(float(x), 1), round(float(y), 1)] for x, y in match.quad],
     }
+    if match.image_name is not None:
+        found["image_name"] = match.image_name
+    return found
 
 
 def answer_rows(answer: Answer, *, every: bool = False) -> list[tuple[str, ...]]:
-    """The answer as rows of a table: photo, book, page, confidence, verified.
+    """The answer as rows of a table: photo, book, page, confidence, verified; and image, where there is one.
 
     every: with the pages that were not verified. Without it, a photo none of whose pages was verified
     is one row that says so. An answer that is an error has no row: its sentence is for standard error.
@@ -67,9 +72,15 @@ def answer_rows(answer: Answer, *, every: bool = False) -> list[tuple[str, ...]]
             str(match.page),
             confidence_text(match.confidence),
             "yes" if match.verified else "no",
+            *([match.image_name] if match.image_name is not None else []),
         )
         for match in shown
     ]
     if answer.status == "not_found":
         rows.insert(0, (answer.photo, NOT_FOUND, "", "", ""))
     return rows
+
+
+def columns(rows: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """The heading of such rows."""
+    return (*COLUMNS, IMAGE_COLUMN) if any(len(row) > len(COLUMNS) for row in rows) else COLUMNS

@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,7 +124,7 @@ def find(
     open_book: bool,
     no_text: bool,
 ) -> None:
-    """Say which page each photo shows; `-` reads a photo from standard input.
+    """Say which page each photo shows; folders are walked, `-` reads a photo from standard input.
 
     Exits as grep does: 0 when the page of a photo was found, 1 when none was, 2 when there was an error.
     """
@@ -135,16 +135,17 @@ def find(
     rows: list[tuple[str, ...]] = []
     with _library(context, text=not no_text) as library:
         try:
-            for name in photos:
+            for name in _photos(photos):
                 photo = _photo(name)
                 with terminal.looking(name):
-                    answer = _ask(library, name, photo, top=top)
+                    answer = library.with_image_names(_ask(library, name, photo, top=top))
                 if as_json:
                     click.echo(answers.answer_line(answer))
                 elif sys.stdout.isatty():
                     rows += answers.answer_rows(answer, every=top is not None)
                 else:
-                    terminal.table(answers.COLUMNS, answers.answer_rows(answer, every=top is not None))
+                    found = answers.answer_rows(answer, every=top is not None)
+                    terminal.table(answers.columns(found), found)
                 if answer.error is not None:
                     terminal.complain(answer.error)
                 elif gallery or open_book:
@@ -157,7 +158,7 @@ def find(
         finally:
             # A terminal gets one table, also when it is interrupted or the library fails half-way.
             if rows:
-                terminal.table(answers.COLUMNS, rows)
+                terminal.table(answers.columns(rows), rows)
     context.exit(_ERROR if "error" in statuses else 0 if "found" in statuses else _AMISS)
 
 
@@ -247,6 +248,19 @@ def _library(context: click.Context, *, create: bool = False, text: bool = True)
     return Library.open(settings.library, model=settings.model, create=create, text=text)
 
 
+def _photos(names: Iterable[str]) -> Iterator[str]:
+    """The photos that the user named, and those in the folders; a folder without any, to be told so."""
+    from whichpage.files import photos_below
+
+    for name in names:
+        path = Path(name)
+        is_folder = name != "-" and path.is_dir()
+        photos = map(str, photos_below(path)) if is_folder else iter((name,))
+        first = next(photos, name)
+        yield first
+        yield from photos
+
+
 def _photo(name: str) -> Path | bytes:
     """What the user named: a file, or the photo that stands on standard input."""
     if name != "-":
@@ -279,13 +293,16 @@ def _open(answer: Answer) -> bool:
     from whichpage.viewer import open_page
 
     best = answer.matches[0]
+    path, page = best.source, best.page
+    if best.image_name is not None and path.is_dir():
+        path, page = path / best.image_name, 1
     try:
-        told = open_page(best.source, best.page)
+        told = open_page(path, page)
     except WhichpageError as error:
         terminal.complain(str(error))
         return False
-    if not told:
-        terminal.complain(f"the viewer opens {best.source.name} at its start: turn to page {best.page}")
+    if not told and page > 1:
+        terminal.complain(f"the viewer opens {path.name} at its start: turn to page {page}")
     return True
 
 

@@ -170,6 +170,14 @@ def image_files(folder: Path) -> list[Path]:
     return [Path(entry) for entry in _entries(folder)[1] if Path(entry).suffix.lower() in IMAGE_SUFFIXES]
 
 
+def photos_below(folder: Path) -> Iterator[Path]:
+    """The images in a folder and in those below it, in natural order, as the folder is named."""
+    for found in scan([folder]):
+        if isinstance(found, Found) and found.path.is_dir():
+            within = folder / found.path.relative_to(absolute(folder))
+            yield from (within / image.name for image in image_files(found.path))
+
+
 def kind_of(path: Path) -> Kind | None:
     """What a file is by its first bytes, whatever its name; None for what is no book.
 

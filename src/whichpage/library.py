@@ -17,7 +17,7 @@ from whichpage.adding import Adder
 from whichpage.catalog import Book, Catalog, LibraryInfo
 from whichpage.checking import CheckReport, check, lost, unchanged_place
 from whichpage.cores import usable_cores
-from whichpage.errors import BookNotFound, LibraryChanged
+from whichpage.errors import BookNotFound, LibraryChanged, SourceError
 from whichpage.files import absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
 from whichpage.pool import Pool
@@ -313,6 +313,20 @@ class Library:
 
         matches = tuple(named(match) if match.verified else match for match in answer.matches)
         return replace(answer, matches=matches)
+
+    def with_image_names(self, answer: Answer) -> Answer:
+        """The answer with `image_name`, for people whose books are folders of scans.
+
+        Their files are asked, which `find` does without: a disk that sleeps takes seconds to wake.
+        """
+        from whichpage.sources import image_name
+
+        def named(match: Match) -> Match:
+            with suppress(SourceError):  # it is gone, or has changed
+                return replace(match, image_name=image_name(match.source, match.page))
+            return match
+
+        return replace(answer, matches=tuple(map(named, answer.matches)))
 
     def check(self) -> CheckReport:
         """Looks whether the library is whole, and the books' files are still there and unchanged."""

@@ -92,6 +92,8 @@ def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
         raise PhotoTooLarge(
             f"{name} has {len(data) / 1e6:.0f} MB; at most {MAX_PHOTO_BYTES / 1e6:.0f} MB are read."
         )
+    if data.startswith(b"%PDF"):
+        raise PhotoError(f"{name} is a PDF, not a photo.")
     _register_heif()
     try:
         with warnings.catch_warnings():
@@ -115,10 +117,8 @@ def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
-            reason = (
-                "is a folder" if path.is_dir() else "does not exist" if not path.exists() else "is not a file"
-            )
-            raise PhotoError(f"{path} {reason}.")
+            reason = "is not a file" if path.exists() else "does not exist"
+            raise PhotoError(f"{path} {'is a folder, not a photo' if path.is_dir() else reason}.")
         if path.stat().st_size > MAX_PHOTO_BYTES:
             raise PhotoTooLarge(f"{path} has more than {MAX_PHOTO_BYTES / 1e6:.0f} MB.")
         return path.read_bytes()

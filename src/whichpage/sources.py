@@ -26,7 +26,15 @@ from PIL import Image
 
 from whichpage.bitmaps import eight_bit, turned
 from whichpage.errors import SourceError
-from whichpage.files import IMAGE_SUFFIXES, hidden, image_files, kind_of, natural_key, open_regular
+from whichpage.files import (
+    IMAGE_SUFFIXES,
+    PDF_SUFFIXES,
+    hidden,
+    image_files,
+    kind_of,
+    natural_key,
+    open_regular,
+)
 from whichpage.printed import PrintedLine
 from whichpage.textlayer import printed_lines
 from whichpage.types import THUMBNAIL_PIXELS, Colour, Grey, PageImage
@@ -287,6 +295,10 @@ class ImagesSource(Source):
         self._open_image = open_image
         self._close = close
 
+    def image_name(self, number: int) -> str:
+        """Of the image that is, or holds, a page."""
+        return self._frames[self.place(number)][0]
+
     def render(self, number: int, *, pixels: int = RENDER_PIXELS) -> PageImage:
         def fit(width: int, height: int) -> float:
             return min(math.sqrt(pixels / width / height), _MAX_SIDE / max(width, height))
@@ -314,6 +326,19 @@ class ImagesSource(Source):
         # Decoders raise nearly every type there is on damaged images.
         except Exception:
             raise SourceError(self.path, f"{what} is damaged, or no image that can be read") from None
+
+
+def image_name(path: Path, number: int) -> str | None:
+    """The name of the image that is a page of a folder or an archive, in it; None of another book.
+
+    Raises:
+        SourceError: the book cannot be read, or has no such page.
+    """
+    if path.suffix.lower() in PDF_SUFFIXES or (kind := kind_of(path)) not in ("folder", "archive"):
+        return None
+    with open_source(path) as source:
+        assert isinstance(source, ImagesSource), f"{kind}s hold images"
+        return source.image_name(number)
 
 
 def _into(long_side: int, width: int | None) -> Callable[[float, float], float]:

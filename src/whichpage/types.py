@@ -110,6 +110,7 @@ class Match:
     verified: whether `confidence` passes the acceptance threshold.
     confidence: probability in [0, 1] that the photo shows this page.
     quad: the page's corners in the photo's pixels (after its EXIF turn).
+    image_name: of a page of a folder or an archive of images the image's name in it, where it was asked for.
     """
 
     source: Path
@@ -117,6 +118,7 @@ class Match:
     verified: bool
     confidence: float
     quad: Quad
+    image_name: str | None = None
 
 
 Status = Literal["found", "not_found", "error"]

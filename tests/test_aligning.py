@@ -87,9 +87,9 @@ class Counting:
         return self.encoder.encode(images)
 
 
-def query(reader: Reading | None = None) -> Query:
+def query(reader: Reading | None = None, *, photo: Photo | None = None) -> Query:
     """A photo of page 1."""
-    photo, watch = decode(photo_of([(PAGES[1], CORNERS)])), Stopwatch()
+    photo, watch = photo or decode(photo_of([(PAGES[1], CORNERS)])), Stopwatch()
     return Query(photo, watch, TextWitness(photo, reader, Shelf(), watch.lap))
 
 
@@ -161,13 +161,16 @@ def test_where_a_page_is_beyond_doubt_nothing_is_asked_of_those_beside_it() -> N
 
 def test_beside_a_page_that_is_in_doubt_text_is_asked_of_those_that_may_be_answered() -> None:
     """Of a page that does not fit there no line is read."""
-    for pages, asked in (([2], 0), ([3], 1)):
-        reader = Reading(1)
-        in_doubt = replace(laid(1), confidence=0.99)
-        alignments = verify.Alignment(0.5, 0.55, 0.8, 30.0, 0.2, 0.8, 1.0, LYING)
-        found = aligner(Counting()).beside(query(reader), replace(in_doubt, alignment=alignments), pages)
-        assert len(found) == len(pages) * (pages == [3])
-        assert reader.asked <= asked
+    clear = photo_of([(PAGES[1], CORNERS)])
+    blurred = cv2.GaussianBlur(clear, (0, 0), 6) + np.random.RandomState(0).normal(0, 20, clear.shape)
+    dim = decode(np.clip(blurred, 0, 255).astype(np.uint8))
+    alignment = verify.Alignment(0.5, 0.55, 0.8, 30.0, 0.2, 0.8, 1.0, LYING)
+    in_doubt = replace(laid(1), alignment=alignment, confidence=0.99)
+    for page, text, asked, accepted in ((2, 1, 0, []), (3, 1, 1, []), (3, 3, 1, [3])):
+        reader = Reading(text)
+        found = aligner(Counting()).beside(query(reader, photo=dim), in_doubt, [page])
+        assert [one.page_id for one in found] == accepted
+        assert reader.asked == asked
 
 
 @pytest.mark.parametrize("confidence", [OPTIONS.hopeless / 2, OPTIONS.doubtless, 1.0])
@@ -193,9 +196,9 @@ def test_copies_are_looked_at_once_and_no_page_twice() -> None:
     assert counting.images == 2 * 3
 
 
-def test_no_resemblance_makes_a_hopeless_page_accepted() -> None:
-    """From there on the encoder is asked; less sure pages it could not help."""
+def test_no_resemblance_that_a_photo_has_makes_a_hopeless_page_accepted() -> None:
+    """From there on the encoder is asked; less sure pages it would not help."""
     for correlation in np.linspace(-0.2, 0.6, 41):
         one = laid(1, correlation=float(correlation))
         if one.confidence < OPTIONS.hopeless:
-            assert verify.confidence(one.alignment, resemblance=1.0) < OPTIONS.accepted
+            assert verify.confidence(one.alignment, resemblance=0.985) < OPTIONS.accepted

@@ -386,10 +386,10 @@ def test_confidence_is_logistic_in_its_features() -> None:
 
 def test_the_resemblance_counts_beside_all_else() -> None:
     one = alignment()
-    weights = ResemblanceCalibration(bias=-3.0, otherwise=0.5, resemblance=4.0)
+    weights = ResemblanceCalibration(bias=-3.0, otherwise=0.5, resemblance=4.0, text=0.75)
     for lines, features in ((0, 0), (3, 0), (0, 30)):
         before = confidence(one, lines=lines, features=features)
-        logit = -3 + 0.5 * math.log(before / (1 - before)) + 4 * 0.8
+        logit = -3 + 0.5 * math.log(before / (1 - before)) + 4 * 0.8 + 0.75 * (lines > 0)
         found = confidence(one, lines=lines, features=features, resemblance=0.8, alike=weights)
         assert found == pytest.approx(1 / (1 + math.exp(-logit)))
 

@@ -30,8 +30,8 @@ MARGIN = (64, 48)  # what is kept around the page for blocks to look into
 _WINDOW = 33  # of the local contrast, in pixels of `PAGE_SIZE`
 
 
-# The least confidence that is answered as verified. At 0.9 about two in a hundred simulated photos of no
-# page in the library are accepted (docs/results.md); no photo that measures us had a say.
+# The least confidence that is answered as verified: fewer than one in a hundred simulated photos of no page
+# in the library are accepted at it (docs/results.md); no photo that measures us had a say.
 ACCEPTED = 0.9
 
 
@@ -421,15 +421,20 @@ FEATURE_CALIBRATION = FeatureCalibration(bias=-6.626, alignment=0.683, features=
 class ResemblanceCalibration:
     """Logistic weights of the logit that all else gives, and of the resemblance; learned likewise.
 
-    They hold for pages that are as much in doubt as those that finding asks the encoder of.
+    They hold for pages that are as much in doubt as those that finding asks the encoder of. To it even wrong
+    pages resemble the photo where their codes have proposed them; `text` is how much more a resemblance is
+    worth of a page that was found by its text.
     """
 
     bias: float
     otherwise: float
     resemblance: float
+    text: float
 
 
-RESEMBLANCE_CALIBRATION = ResemblanceCalibration(bias=-7.497, otherwise=0.650, resemblance=10.329)
+RESEMBLANCE_CALIBRATION = ResemblanceCalibration(
+    bias=-11.394, otherwise=0.491, resemblance=15.181, text=1.289
+)
 # The model id of the encoder that they were learned with; what the numbers of another one mean is not known.
 RESEMBLANCE_ENCODER = "594aaee8fdead58b"
 
@@ -464,6 +469,7 @@ def confidence(
         logit = local.bias + local.alignment * logit + local.features * np.log1p(features)
     if resemblance is not None:
         logit = alike.bias + alike.otherwise * logit + alike.resemblance * resemblance
+        logit += alike.text * bool(lines)
     return float(1 / (1 + np.exp(-logit)))
 
 

@@ -60,13 +60,21 @@ def test_fit_finds_the_weights_that_made_the_samples() -> None:
 
 
 def test_fit_is_where_the_gradient_is_zero() -> None:
-    made = samples([0.3, 2.0, 1.0], count=200)
-    weights = fitted(made, ridge=0.5)
-    gradient = np.zeros(3)
-    for sample in made:
-        x = np.array([1, *sample.measures])
-        gradient += (sample.right - 1 / (1 + math.exp(-float(weights @ x)))) * x
-    np.testing.assert_allclose(gradient, 0.5 * weights, atol=1e-6)
+    features, right = arrays(samples([0.3, 2.0, 1.0], count=200))
+    weights = fit(features, right, ridge=0.5)
+    middle, spread = features.mean(0), features.std(0)
+    error = right - 1 / (1 + np.exp(-weights[0] - features @ weights[1:]))
+    np.testing.assert_allclose(error @ (features - middle) / spread, 0.5 * weights[1:] * spread, atol=1e-6)
+    assert error.sum() == pytest.approx(0.5 * (weights[0] + middle @ weights[1:]), abs=1e-6)
+
+
+def test_fit_does_not_depend_on_the_units_of_its_features() -> None:
+    """The penalty holds back what tells little, not what varies little."""
+    features, right = arrays(samples([0.3, 2.0, 1.0], count=200))
+    units, zeros = np.array([0.05, 40.0]), np.array([7.0, -300.0])
+    weights, other = fit(features, right, ridge=5.0), fit(features * units + zeros, right, ridge=5.0)
+    np.testing.assert_allclose(other[1:] * units, weights[1:])
+    assert other[0] + zeros @ other[1:] == pytest.approx(weights[0])
 
 
 def test_no_feature_counts_against_a_page() -> None:
@@ -124,12 +132,13 @@ def test_local_features_are_learned_by_themselves() -> None:
 
 def test_the_resemblance_is_learned_where_the_encoder_was_asked_on_top_of_all_else() -> None:
     dice = np.random.RandomState(8)
-    measures, lines = dice.uniform(0, 1, (9000, 6)), dice.randint(0, 4, 9000)
+    measures, lines = dice.uniform(0, 1, (9000, 6)), np.maximum(dice.randint(-3, 4, 9000), 0)
     alike = dice.uniform(0, 1, 9000)
     none = np.zeros(9000, int)
     without = Evidence(measures, lines, none, unasked(9000))
     known = shipped().otherwise(without)
-    right = dice.uniform(size=9000) < 1 / (1 + np.exp(-(-6 + 0.7 * known + 8 * alike)))
+    logit = -6 + 0.7 * known + 8 * alike + 1.5 * (lines > 0)
+    right = dice.uniform(size=9000) < 1 / (1 + np.exp(-logit))
     # Of these finding asks the encoder nothing, or it does not tell, and they would teach nonsense.
     alike[::5] = np.nan
     sure = 1 / (1 + np.exp(-known))
@@ -138,7 +147,7 @@ def test_the_resemblance_is_learned_where_the_encoder_was_asked_on_top_of_all_el
     right[::5] = False
     right[beyond] = False
     learned = learn_resemblance(Evidence(measures, lines, none, alike), right, shipped())
-    np.testing.assert_allclose(learned.alike, [-6, 0.7, 8], rtol=0.2)
+    np.testing.assert_allclose(learned.alike, [-6, 0.7, 8, 1.5], rtol=0.2)
     # Nor does it count there.
     seen = Evidence(measures, lines, none, alike)
     np.testing.assert_array_equal(learned(seen)[beyond], sure[beyond])
@@ -195,6 +204,17 @@ def test_both_constants_are_reported_of_alignments_that_were_kept(
     assert tables["shipped, all"] == known
     assert tables["learned, all"] != known
     assert all((tmp_path / f"sure-{by}.png").stat().st_size for by in ("learned", "shipped"))
+
+
+def test_folders_of_one_name_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the photos of one would be taken for those of the other."""
+    monkeypatch.setattr(sys, "argv", ["calibrate", "a/photos", "library", "b/photos", "library"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "must have different names" in capsys.readouterr().err
 
 
 def test_what_was_measured_is_kept(tmp_path: Path) -> None:

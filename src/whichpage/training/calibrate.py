@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage import verify
+from whichpage.files import ends_with
 from whichpage.findoptions import FindOptions
 from whichpage.library import Library
 from whichpage.photo import decode
@@ -74,7 +75,7 @@ def collect(photos: Path, library: Library, *, local: bool) -> list[Sample]:
         places = dict(
             zip([a.page_id for a in aligned], finder.store.pages([a.page_id for a in aligned]), strict=True)
         )
-        books = [library.catalog.book_at(path) for path in files if path.as_posix().endswith(row["pdf"])]
+        books = [library.catalog.book_at(path) for path in files if ends_with(path, row["pdf"])]
         truth = {library.catalog.page_id(book.id, int(row["page"])) for book in books} & searched
         # The page beside the true one may be in the photo too: neither right nor wrong.
         beside = {
@@ -126,13 +127,15 @@ def fit(
     Args:
         features: (N, F).
         right: (N,), what is to be told from them.
-        ridge: strength of the penalty on the squared weights.
+        ridge: strength of the penalty on the squared weights of the features as they are when centred and
+            scaled to one deviation: else it would hold those back most that vary least.
         rounds: Newton steps.
 
     Returns:
         (1 + F,) weights, the bias first.
     """
-    design = np.concatenate([np.ones((len(features), 1)), features], axis=1)
+    middle, spread = features.mean(0), np.maximum(features.std(0), 1e-9)
+    design = np.concatenate([np.ones((len(features), 1)), (features - middle) / spread], axis=1)
     target = right.astype(float)
     free = np.ones(design.shape[1], bool)
     weights = np.zeros(design.shape[1])
@@ -146,6 +149,8 @@ def fit(
         # More correlation, more agreement, more print can only be evidence for a page.
         backward = np.flatnonzero(weights[1:] < 0) + 1
         if not len(backward):
+            weights[1:] /= spread
+            weights[0] -= middle @ weights[1:]
             return weights
         free[backward] = False
 
@@ -184,7 +189,7 @@ class Weights:
 
     looks: of an alignment's measures. text: of its logit and of log(1 + lines), where lines agree. local: of
         its logit and of log(1 + features), where local features do. alike: of the logit that all these give,
-        and of the resemblance, where the encoder was asked.
+        of the resemblance, and of whether lines agree, where the encoder was asked.
     """
 
     looks: NDArray[np.float64]
@@ -196,7 +201,7 @@ class Weights:
         """(N,) confidences, as `verify.confidence` has them."""
         logit = self.otherwise(seen)
         asked = _asked(logit, seen)
-        logit[asked] = self.alike[0] + np.stack([logit, seen.alike], 1)[asked] @ self.alike[1:]
+        logit[asked] = self.alike[0] + _resembling(logit, seen)[asked] @ self.alike[1:]
         return np.asarray(1 / (1 + np.exp(-logit)), np.float64)
 
     def otherwise(self, seen: Evidence) -> NDArray[np.float64]:
@@ -262,8 +267,12 @@ def learn_resemblance(seen: Evidence, right: NDArray[np.bool_], known: Weights) 
     asked = _asked(logit, seen)
     if not asked.any():
         return known
-    features = np.stack([logit, seen.alike], 1)[asked]
-    return replace(known, alike=fit(features, right[asked], ridge=0.1))
+    return replace(known, alike=fit(_resembling(logit, seen)[asked], right[asked], ridge=0.1))
+
+
+def _resembling(logit: NDArray[np.float64], seen: Evidence) -> NDArray[np.float64]:
+    """(N, 3) what the resemblance is judged by: logits of all else, itself, and whether text agrees."""
+    return np.stack([logit, seen.alike, seen.lines > 0], 1)
 
 
 def _asked(logit: NDArray[np.float64], seen: Evidence) -> NDArray[np.bool_]:
@@ -359,6 +368,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if len(arguments.sets) % 2:
         parser.error("to each folder of photos belongs a library")
+    if len({photos.name for photos in arguments.sets[::2]}) < len(arguments.sets[::2]):
+        parser.error("folders of photos must have different names")
     kept = arguments.alignments
     if kept and kept.exists():
         samples = read(kept)

@@ -61,8 +61,8 @@ class FindOptions:
     again: int = 2
     sure: float = 0.95
     accepted: float = verify.ACCEPTED
-    # Of the right pages in doubt on 400 simulated photos one in a hundred is more alike to the encoder than 0.986,
-    # which makes 0.057 `accepted`; and pages whose text agrees are all surer than this.
+    # Of the right pages in doubt on 400 simulated photos one in a hundred is more alike to the encoder than
+    # 0.986, which makes 0.057 `accepted`; and pages whose text agrees are all surer than this.
     hopeless: float = 0.05
     # Of 120 simulated photos of sheets, of whose form the library had another one only, 16 were accepted by
     # looks, 2 of them with more than this. The text spoke against 7 wrong sheets of 0.8 and more, and against

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from whichpage.warps import Membrane, Placement, Polynomial, Warp, basis
+from whichpage.warps import Membrane, Placement, Polynomial, Warp
 
 SIZE = (480, 336)
 CORNERS = np.array([[190, 150], [730, 180], [800, 1060], [110, 1020]], np.float32)
@@ -19,13 +19,6 @@ def curled() -> Warp:
     creases = np.random.default_rng(2).normal(0, 1.5, (10, 7, 2))
     warp = Warp(SIZE, (64, 48)).then(Polynomial(2, bulge, SIZE))
     return warp.then(Membrane(np.asarray(cv2.GaussianBlur(creases, (0, 0), 1.0), np.float64), SIZE))
-
-
-def test_basis_has_the_powers_up_to_its_degree() -> None:
-    corner = basis(np.array([[336.0, 480.0]]), size=SIZE, degree=3)
-    assert corner.tolist() == [[1.0] * 10]
-    middle = basis(np.array([[168.0, 240.0]]), size=SIZE, degree=3)
-    assert middle.tolist() == [[1.0] + [0.0] * 9]
 
 
 def test_warp_is_followed_back_to_where_it_came_from() -> None:

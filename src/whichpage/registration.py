@@ -6,6 +6,8 @@ Both are local contrast (`contrast.local_contrast`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,25 +62,17 @@ def register(
     """
     height, width = fixed.shape
     across, down = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    still = np.zeros((height, width, 2), np.float32)
     whole = np.stack([across, down], -1)
-    shift = np.array(cv2.phaseCorrelate(fixed * where, moving * where)[0])
-    start, shifted = still, moving
-    if np.isfinite(shift).all() and np.abs(shift).max() < _FARTHEST_OFF:
-        there = _moved(moving, still + shift.astype(np.float32), whole)
-        if correlation(there, fixed, where) > correlation(moving, fixed, where):
-            start, shifted = still + shift.astype(np.float32), there
-    printed = (np.abs(shifted) > _CONTRAST).astype(np.uint8)
-    mask = where & (cv2.dilate(printed, np.ones((_NEAR, _NEAR), np.uint8)) > 0)
-    every = max(1, math.ceil(math.sqrt(mask.sum() / _PIXELS)))
-    rows, columns = (found * every for found in np.nonzero(mask[::every, ::every]))
+    displacement = np.zeros((height, width, 2), np.float32)
+    start, shifted = _shifted(moving, fixed, where, whole)
+    rows, columns = _printed_pixels(shifted, where)
     if len(rows) < _FEWEST or not (np.abs(fixed[rows, columns]) > _CONTRAST).any():
-        return still
+        return displacement
     points = np.stack([columns, rows], -1).astype(np.float64)
     design = basis(points, size=(height, width), degree=degree).T
     coefficients = np.zeros((len(design), 2))
-    coefficients[0] = start[0, 0]  # the first power is the constant
-    displacement = start
+    coefficients[0] = start  # the first power is the constant
+    displacement += start
     pictures = {
         smooth: [np.asarray(cv2.GaussianBlur(one, (0, 0), smooth), np.float32) for one in (moving, fixed)]
         for smooth in set(_SMOOTHED)
@@ -88,21 +82,66 @@ def register(
         moved = _moved(from_, displacement, whole)
         slopes = [cv2.Sobel(moved, cv2.CV_32F, x, y, ksize=3)[rows, columns] / 8 for x, y in ((1, 0), (0, 1))]
         have, want = moved[rows, columns].astype(np.float64), to[rows, columns].astype(np.float64)
-        factor = float(np.clip((have @ want) / max(float(have @ have), 1e-9), 0.3, 1.6))
-        rest = want - factor * have
-        spread = float(np.median(np.abs(rest))) + 0.05
-        say = 1 / (1 + (rest / (3 * spread)) ** 2) ** 2
-        gradient = np.concatenate([design * slope * factor for slope in slopes])
-        # By OpenCV, whose products take one thread: those of NumPy's library fight for cores.
-        none = np.zeros((len(gradient), len(gradient)))
-        normal = np.asarray(cv2.gemm(gradient * say, gradient, 1.0, none, 0.0, flags=cv2.GEMM_2_T))
-        ridge = _RIDGE * float(np.trace(normal)) / len(normal) * np.eye(len(normal))
-        step = np.linalg.solve(normal + ridge + 1e-9 * np.eye(len(normal)), (gradient * say * rest).sum(1))
-        change = step.reshape(2, -1).T
+        change = _change(have, want, slopes, design)
         longest = float(np.abs(design.T @ change).max())
         coefficients += change * min(1.0, _STRIDE / max(longest, 1e-9))
         displacement = _dense(coefficients, (height, width), degree)
     return displacement
+
+
+def _shifted(
+    moving: NDArray[np.float32],
+    fixed: NDArray[np.float32],
+    where: NDArray[np.bool_],
+    whole: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(2,) the shift of all that brings the pictures nearer, 0 where none does; what it makes of `moving`.
+
+    whole: (H, W, 2) each pixel's own place.
+    """
+    shift = np.array(cv2.phaseCorrelate(fixed * where, moving * where)[0], np.float32)
+    if np.isfinite(shift).all() and np.abs(shift).max() < _FARTHEST_OFF:
+        there = _moved(moving, np.zeros_like(whole) + shift, whole)
+        if correlation(there, fixed, where) > correlation(moving, fixed, where):
+            return shift, there
+    return np.zeros(2, np.float32), moving
+
+
+def _printed_pixels(
+    picture: NDArray[np.float32], where: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) rows and (N,) columns of pixels in print or near it, evenly spread, not too many."""
+    printed = (np.abs(picture) > _CONTRAST).astype(np.uint8)
+    mask = where & (cv2.dilate(printed, np.ones((_NEAR, _NEAR), np.uint8)) > 0)
+    every = max(1, math.ceil(math.sqrt(mask.sum() / _PIXELS)))
+    rows, columns = np.nonzero(mask[::every, ::every])
+    return rows * every, columns * every
+
+
+def _change(
+    have: NDArray[np.float64],
+    want: NDArray[np.float64],
+    slopes: Sequence[NDArray[Any]],
+    design: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """(P, 2) the Gauss-Newton step of a displacement's coefficients.
+
+    Args:
+        have, want: (N,) what the moved picture and the other one show.
+        slopes: (N,) each, how the moved one changes along x and along y.
+        design: (P, N) what each coefficient moves.
+    """
+    factor = float(np.clip((have @ want) / max(float(have @ have), 1e-9), 0.3, 1.6))
+    rest = want - factor * have
+    spread = float(np.median(np.abs(rest))) + 0.05
+    say = 1 / (1 + (rest / (3 * spread)) ** 2) ** 2
+    gradient = np.concatenate([design * slope * factor for slope in slopes])
+    # By OpenCV, whose products take one thread: those of NumPy's library fight for cores.
+    none = np.zeros((len(gradient), len(gradient)))
+    normal = np.asarray(cv2.gemm(gradient * say, gradient, 1.0, none, 0.0, flags=cv2.GEMM_2_T))
+    ridge = (_RIDGE * float(np.trace(normal)) / len(normal) + 1e-9) * np.eye(len(normal))
+    step = np.linalg.solve(normal + ridge, (gradient * say * rest).sum(1))
+    return np.asarray(step.reshape(2, -1).T, np.float64)
 
 
 def follow(

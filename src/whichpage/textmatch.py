@@ -69,7 +69,7 @@ class TextStore(Protocol):
 def pieces(line: str, *, longest: int = LONGEST) -> list[str]:
     """Overlapping pieces of 10 to `longest` characters of a normalised line; none of a shorter line.
 
-    All are equally long but for one character, and each begins in the middle of the one before.
+    All are equally long, and each begins at the middle of the one before, or earlier.
     """
     return [line[start:end] for start, end in _cuts(line, longest=longest)]
 

@@ -1,8 +1,8 @@
 """Reading scans: gives pages whose files hold no text the text that OCR reads off them.
 
 Reading takes one to two seconds a page and core, a hundred times longer than indexing, so it is a step of
-its own, for whoever wants close-ups and crumpled sheets of scans to be found. Each page is written as it
-comes: ended at any moment and run again, it goes on.
+its own, for whoever wants close-ups and crumpled sheets of scans to be found. Pages are written a few at a
+time: ended at any moment and run again, it goes on.
 """
 
 from __future__ import annotations

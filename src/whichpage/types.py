@@ -130,7 +130,7 @@ class Answer:
 
     seconds: wall time of this photo, decoding included.
     matches: verified ones first, then by confidence.
-    timings: seconds a stage: decode, finder, encode, search, verify.
+    timings: seconds a stage: decode, finder, encode, search, features, read, verify.
     width, height: of the photo in pixels, after its EXIF turn; 0 where it could not be read.
     """
 

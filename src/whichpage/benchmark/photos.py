@@ -141,7 +141,8 @@ def answer_one(find: Callable[[Path], Answer], photo: Path) -> dict[str, Any]:
 def proposed_rank(library: Library, truth: TruthPhoto, *, same: Compares) -> int | None:
     """At which place retrieval alone has the true page, 1 for the first; None where it is not among 20.
 
-    Of the lists that retrieval makes, by looks and by text, the one counts that has it first.
+    Of the lists that retrieval makes, by looks, by local features and by text, that one counts which has
+    it first.
     """
     try:
         photo = decode(truth.photo)
@@ -220,8 +221,8 @@ def _report(
             "Retrieval alone",
             ("stratum", "photos", "first", "among the first 5", f"among the first {PROPOSED}"),
             retrieval,
-            "Where the true page is among those that retrieval proposes, by looks or by text, before any is"
-            " verified.",
+            "Where the true page is among those that retrieval proposes, by looks, by local features or by"
+            " text, before any is verified.",
         ),
         Table(
             "Confidence of the first match",

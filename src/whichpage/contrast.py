@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 
 from whichpage.types import Grey
 
+# Width of the square in which pages and photos are compared, in pixels of a page of 480 x 336; what the local
+# features were trained with.
+WINDOW = 33
+
 
 def local_contrast(
     grey: Grey, *, window: int, where: NDArray[np.bool_] | None = None, most: float = 3.0

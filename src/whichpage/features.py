@@ -18,10 +18,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from whichpage.contrast import local_contrast
+from whichpage.contrast import WINDOW, local_contrast
 from whichpage.encoder import model_id, open_session
 from whichpage.errors import ModelError
-from whichpage.keypoints import WINDOW, detect
+from whichpage.keypoints import detect
 from whichpage.types import (
     FEATURE_BITS,
     FEATURE_BYTES,

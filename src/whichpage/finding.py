@@ -26,7 +26,7 @@ from whichpage.cores import usable_cores
 from whichpage.encoder import Encoder
 from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.findoptions import FindOptions
-from whichpage.index import Index
+from whichpage.index import Index, view_weights
 from whichpage.pagefinder import PageFinder
 from whichpage.printed import PrintedLine
 from whichpage.query import Query, Stopwatch
@@ -446,8 +446,7 @@ class Finder:
 
     def _encode(self, looks: Sequence[_Rectified]) -> _Coded:
         codes = self.encoder.encode([grey for grey, _ in looks])
-        weights = [_view_weights(seen, self.encoder.views) for _, seen in looks]
-        return _Coded(codes, np.array(weights, np.float32))
+        return _Coded(codes, np.stack([_view_weights(seen, self.encoder.views) for _, seen in looks]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -515,11 +514,7 @@ def _nearest(candidates: Sequence[Candidate], *, by: float) -> list[Candidate]:
     return [one for one in candidates if one.distance < candidates[0].distance + by]
 
 
-def _view_weights(seen: NDArray[Any], views: Sequence[str]) -> list[float]:
-    """How much each view's code counts: parts of the page that the photo shows only in part count less."""
-    rows = seen.shape[0]
-    shares = {
-        view: float(seen[rows * VIEW_ROWS[view][0] // 10 : rows * VIEW_ROWS[view][1] // 10].mean())
-        for view in views
-    }
-    return [max(shares[view], 0.02) ** 2 for view in views]
+def _view_weights(seen: NDArray[Any], views: Sequence[str]) -> NDArray[np.float32]:
+    """(V,) how much each view's code counts: those of which the photo shows but a part count less."""
+    bands = (slice(*(len(seen) * tenths // 10 for tenths in VIEW_ROWS[view])) for view in views)
+    return view_weights(np.array([float(seen[band].mean()) for band in bands]))

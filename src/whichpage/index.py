@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -14,6 +14,15 @@ from whichpage.types import CODE_BITS, Candidate, PageCodes
 
 # So many pages are looked at for those that are twins of one, itself among them.
 _TWINS = 100
+
+
+# A view that the photo does not show at all counts as little as this share of it.
+_LEAST_SHOWN = 0.02
+
+
+def view_weights(shown: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """(...,) float32, how much each view's code counts, by the share of the view that the photo shows."""
+    return np.asarray(np.maximum(shown, _LEAST_SHOWN) ** 2, np.float32)
 
 
 class Index(Protocol):

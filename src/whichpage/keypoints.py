@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Of local contrast and of a keypoint, in pixels of a page of `verify.PAGE_SIZE`.
-WINDOW, _SIGMA = 33, 2.0
+# Of a keypoint, in pixels of a page of `verify.PAGE_SIZE`.
+_SIGMA = 2.0
 # Keypoints are no nearer to each other, and no nearer to the image's edge.
 _APART, _EDGE = 3, 8
 # Below that is what rounding leaves of bare paper.
@@ -25,7 +25,7 @@ _CELL = 48
 def detect(contrast: NDArray[np.float32], *, most: int) -> NDArray[np.float32]:
     """(N, 2) float32, x and y of at most `most` keypoints of an image, evenly spread ones first.
 
-    contrast: (H, W) float32, of a page or a photo, as `contrast.local_contrast` makes it with `WINDOW`.
+    contrast: (H, W) float32, of a page or a photo, as `contrast.local_contrast` makes it with its `WINDOW`.
     """
     if min(contrast.shape) <= 2 * _EDGE:
         return np.empty((0, 2), np.float32)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage import verify
-from whichpage.contrast import local_contrast
+from whichpage.contrast import WINDOW, local_contrast
 from whichpage.photo import Photo
 from whichpage.registration import correlation, follow, moved, register
 from whichpage.types import Grey
@@ -26,8 +26,6 @@ from whichpage.warps import Placement, between_nodes
 # The photo is looked at as large as pages are compared, and so many pixels of it around the pages; not at
 # more than so many times the pixels of a page, as of a narrow one that lies askew.
 _AROUND, _MOST = 16, 4
-# Width, in pixels, of the square around each pixel whose contrast print is measured in: that of `verify`.
-_WINDOW = 33
 # Local contrast up to so many deviations counts: a number by itself on bare paper has more than print amid
 # print, and cut off it would lose the shape of its figures.
 _DARKEST = 8.0
@@ -112,7 +110,7 @@ class _Print:
     def seen(self, blur: float) -> NDArray[np.float32]:
         """(H, W) float32, its local contrast through a blurred lens; 0 beside the page."""
         soft = cv2.GaussianBlur(self.grey, (0, 0), blur) if blur else self.grey
-        return local_contrast(np.asarray(soft, np.uint8), window=_WINDOW, most=_DARKEST, where=self.within)
+        return local_contrast(np.asarray(soft, np.uint8), window=WINDOW, most=_DARKEST, where=self.within)
 
 
 def ranking(photo: Photo, rivals: Sequence[tuple[verify.Thumbnail, Placement]]) -> list[int]:
@@ -139,7 +137,7 @@ def _compared(
     pages = [page for page, _ in rivals]
     points = [frame.on_page(placement) for _, placement in rivals]
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
-    photo = local_contrast(frame.pixels, window=_WINDOW, most=_DARKEST, where=_inside(prints))
+    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=_inside(prints))
     shown = [one.seen(_USUAL_BLUR) for one in prints]
     best = int(np.argmax([correlation(one, photo, p.within) for one, p in zip(shown, prints, strict=True)]))
     within = prints[best].within
@@ -155,7 +153,7 @@ def _compared(
     # Drawn anew: pages that are moved as pictures are blurred, each by another fraction of a pixel.
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
     within, inside = prints[best].within, _inside(prints)
-    photo = local_contrast(frame.pixels, window=_WINDOW, most=_DARKEST, where=inside)
+    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=inside)
     blur = _blur(prints[best], photo)
     shown = [one.seen(blur) for one in prints]
     same = np.all([_in_squares((one - shown[best]) ** 2) < _ANOTHER for one in shown], axis=0)
@@ -212,7 +210,7 @@ def _laid_on(
 
 def _advantages(photo: NDArray[np.float32], shown: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
     """(N, N) by how much the photo speaks for a page (row) and against another one (column)."""
-    size = (_WINDOW, _WINDOW)
+    size = (WINDOW, WINDOW)
     have = cv2.blur(np.mean(np.square(shown), axis=0), size)
     want = cv2.blur((photo - cv2.blur(photo, size)) ** 2, size)
     # A photo is fainter than a page where light or focus is bad.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage.blocks import Blocks, best_near, leads, peaks
-from whichpage.contrast import local_contrast
+from whichpage.contrast import WINDOW, local_contrast
 from whichpage.errors import LibraryError
 from whichpage.photo import Photo, rectify
 from whichpage.types import Grey, Quad
@@ -27,7 +27,6 @@ from whichpage.warps import Membrane, Placement, Polynomial, Warp, basis
 
 PAGE_SIZE = (480, 336)  # (H, W) in which pages are compared; landscape pages lie on their side of it
 MARGIN = (64, 48)  # what is kept around the page for blocks to look into
-_WINDOW = 33  # of the local contrast, in pixels of `PAGE_SIZE`
 
 
 # The least confidence that is answered as verified: fewer than one in a hundred simulated photos of no page
@@ -53,7 +52,7 @@ class Sheet:
     @cached_property
     def levels(self) -> tuple[NDArray[np.float32], ...]:
         """(H, W) float32 each, normalised, at 1/2 and at 1/1: few sheets are ever asked for them."""
-        full = local_contrast(self.grey, window=_WINDOW) * self.shown
+        full = local_contrast(self.grey, window=WINDOW) * self.shown
         return _halved(full), full
 
     def prepare(self) -> None:
@@ -102,14 +101,14 @@ class Thumbnail:
     @cached_property
     def levels(self) -> tuple[NDArray[np.float32], ...]:
         """The page at 1/2 and 1/1, (H, W) float32 each."""
-        full = local_contrast(self.grey, window=_WINDOW)
+        full = local_contrast(self.grey, window=WINDOW)
         return _halved(full), full
 
     @cached_property
     def quarter(self) -> NDArray[np.float32]:
         """The page at 1/4, (H, W) float32."""
         size = (self.size[0] // 4, self.size[1] // 4)
-        return local_contrast(_resize(self._small, size, method=cv2.INTER_LINEAR), window=_WINDOW // 4)
+        return local_contrast(_resize(self._small, size, method=cv2.INTER_LINEAR), window=WINDOW // 4)
 
     def picture(self, scale: int) -> NDArray[np.float32]:
         """The page at 1/`scale`, which is 1, 2 or 4."""
@@ -171,7 +170,7 @@ def sheet(photo: Photo, quad: Quad, *, landscape: bool) -> Sheet:
     quarter = (seen.shape[1] // 4, seen.shape[0] // 4)
     seen_small = np.asarray(cv2.resize(seen, quarter, interpolation=cv2.INTER_AREA), np.float32)
     small = _resize(grey, quarter[::-1], method=cv2.INTER_AREA)
-    return Sheet(grey, seen, local_contrast(small, window=_WINDOW // 4) * seen_small, seen_small, to_photo)
+    return Sheet(grey, seen, local_contrast(small, window=WINDOW // 4) * seen_small, seen_small, to_photo)
 
 
 def _halved(full: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -218,6 +217,9 @@ _CLEAR_LEAD, _LEAD_RANGE = 0.04, 0.04
 # far as `_SETTLED` pixels, they are not compared again. Chosen on 562 alignments of simulated photos of
 # validation books, right and wrong: one in five, whose correlation stayed within 0.002.
 _PRINTED, _SETTLED = 0.3, 1.5
+# How often a page is aligned anew from where it was found; rounds of reweighting in which a polynomial and a
+# membrane are fitted, and how stiff the membrane is.
+_REALIGNED, _FIT_ROUNDS, _STRETCH_ROUNDS, _STIFFNESS = 2, 4, 3, 0.05
 # From this correlation on a page is clearly right, and up to the other one clearly wrong.
 _CLEARLY_RIGHT, _CLEARLY_WRONG = 0.7, 0.12
 # A block agrees with the photo from this correlation on.
@@ -329,11 +331,9 @@ def worth_another_look(alignment: Alignment) -> bool:
     return _CLEARLY_WRONG < alignment.correlation < _CLEARLY_RIGHT and alignment.textured > 2
 
 
-def realign(
-    photo: Photo, page: Thumbnail, found: Alignment, *, most: int = 2, threads: Executor | None = None
-) -> Alignment:
-    """Aligns again from where the page was found, while it gets better, `most` times; the best of all."""
-    for _ in range(most):
+def realign(photo: Photo, page: Thumbnail, found: Alignment, *, threads: Executor | None = None) -> Alignment:
+    """Aligns again from where the page was found, while it gets better, a few times; the best of all."""
+    for _ in range(_REALIGNED):
         if not worth_another_look(found) or not cv2.isContourConvex(found.quad):
             break
         on = sheet(photo, found.quad, landscape=page.landscape)
@@ -488,8 +488,6 @@ def _fit(
     weights: NDArray[np.float64],
     level: _Level,
     size: tuple[int, int],
-    *,
-    rounds: int = 4,
 ) -> Polynomial:
     """The displacement that explains the blocks' shifts, by reweighted least squares.
 
@@ -502,7 +500,7 @@ def _fit(
     ridge = np.diag(np.array([1e-3, 0.05, 0.2, 0.4])[powers])
     say = np.maximum(weights, 1e-6)
     coefficients: NDArray[np.float64] = np.zeros((design.shape[1], 2))
-    for _ in range(rounds):
+    for _ in range(_FIT_ROUNDS):
         normal = design.T @ (design * say[:, None]) + ridge
         coefficients = np.asarray(np.linalg.solve(normal, design.T @ (target * say[:, None])))
         error = np.linalg.norm(target - design @ coefficients, axis=1)
@@ -515,9 +513,6 @@ def _stretch(
     weights: NDArray[np.float64],
     level: _Level,
     size: tuple[int, int],
-    *,
-    stiffness: float = 0.05,
-    rounds: int = 3,
 ) -> Membrane:
     """The membrane that explains the blocks' shifts as far as neighbours do not contradict each other.
 
@@ -525,11 +520,11 @@ def _stretch(
     stray losing their say. On a wrong page blocks match weakly and anywhere: the membrane stays flat.
     """
     rows, columns = level.grid
-    tension = stiffness * _tension(rows, columns)
+    tension = _STIFFNESS * _tension(rows, columns)
     target = shifts * level.scale
     say = weights
     nodes = np.zeros_like(target)
-    for _ in range(rounds):
+    for _ in range(_STRETCH_ROUNDS):
         nodes = np.asarray(np.linalg.solve(tension + np.diag(say + 1e-3), target * say[:, None]), np.float64)
         error = np.linalg.norm(target - nodes, axis=1)
         say = weights / (1 + (error / (2 * level.scale)) ** 2) ** 2

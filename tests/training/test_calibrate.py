@@ -46,7 +46,7 @@ def samples(weights: list[float], *, count: int, seed: int = 0) -> list[Sample]:
 
 def fitted(made: Sequence[Sample], **options: float) -> NDArray[np.float64]:
     features, right = arrays(made)
-    return fit(features, right, **options)  # type: ignore[arg-type]
+    return fit(features, right, **options)
 
 
 def arrays(made: Sequence[Sample]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -38,6 +38,9 @@ from whichpage.photo import decode
 from whichpage.sameprint import SAME_PRINT, prints_like, reprints
 from whichpage.training import reliability
 
+# Of the logistic fits: the penalty where there are many samples, and steps of Newton's method.
+_RIDGE, _ROUNDS = 1e-2, 50
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -120,7 +123,7 @@ def _like(shown: Sequence[int], near: set[int], read: set[int], library: Library
 
 
 def fit(
-    features: NDArray[np.float64], right: NDArray[np.bool_], *, ridge: float = 1e-2, rounds: int = 50
+    features: NDArray[np.float64], right: NDArray[np.bool_], *, ridge: float = _RIDGE
 ) -> NDArray[np.float64]:
     """Logistic regression by Newton's method; the weights keep to their expected signs.
 
@@ -129,7 +132,6 @@ def fit(
         right: (N,), what is to be told from them.
         ridge: strength of the penalty on the squared weights of the features as they are when centred and
             scaled to one deviation: else it would hold those back most that vary least.
-        rounds: Newton steps.
 
     Returns:
         (1 + F,) weights, the bias first.
@@ -142,7 +144,7 @@ def fit(
     while True:
         weights = np.zeros(design.shape[1])
         x = design[:, free]
-        for _ in range(rounds):
+        for _ in range(_ROUNDS):
             p = 1 / (1 + np.exp(-x @ weights[free]))
             hessian = x.T @ (x * (p * (1 - p))[:, None]) + ridge * np.eye(x.shape[1])
             weights[free] += np.linalg.solve(hessian, x.T @ (target - p) - ridge * weights[free])
@@ -219,23 +221,19 @@ def fit_last(
     features: NDArray[np.float64],
     right: NDArray[np.bool_],
     weights: NDArray[np.float64],
-    *,
-    ridge: float = 1e-2,
-    rounds: int = 50,
 ) -> float:
     """The weight of the last feature, 0 or less, where those before it are known; by Newton's method.
 
     Args:
         features: (N, F). right: (N,).
         weights: (F,) the bias and the weights of all features but the last.
-        ridge, rounds: as of `fit`.
     """
     known, x = weights[0] + features[:, :-1] @ weights[1:], features[:, -1]
     weight = 0.0
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         p = 1 / (1 + np.exp(-(known + weight * x)))
-        slope = float(x @ (right - p)) - ridge * weight
-        curvature = float(x**2 @ (p * (1 - p))) + ridge
+        slope = float(x @ (right - p)) - _RIDGE * weight
+        curvature = float(x**2 @ (p * (1 - p))) + _RIDGE
         weight = min(weight + float(np.clip(slope / curvature, -1, 1)), 0.0)
     return weight
 

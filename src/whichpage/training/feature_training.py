@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from whichpage.contrast import local_contrast
+from whichpage.contrast import WINDOW, local_contrast
 from whichpage.cores import usable_cores
-from whichpage.keypoints import WINDOW, detect
+from whichpage.keypoints import detect
 from whichpage.training import runs
 from whichpage.training.encoder_training import worn
 from whichpage.training.feature_network import FeatureNetwork, sample
@@ -77,7 +77,7 @@ class FeatureRecipe:
 class Pairs:
     """B windows of pages and of photos of them, with keypoints that are the same in both.
 
-    pages, photos: (B, 1, S, S) float, local contrast as `keypoints.WINDOW` has it.
+    pages, photos: (B, 1, S, S) float, local contrast as `contrast.WINDOW` has it.
     on_pages, on_photos: (B, K, 2) float, x and y of each keypoint in its window's pixels.
     valid: (B, K) bool; windows with less print have fewer than K.
     """

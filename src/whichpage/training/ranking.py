@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from whichpage.index import view_weights
 from whichpage.training.encoder_training import Batches, EncoderRecipe
 from whichpage.training.pages import PageCache
 from whichpage.types import Grey, PageCodes
@@ -102,7 +103,7 @@ def asymmetric(queries: Queries, pages: PageCodes) -> NDArray[np.float32]:
 def all_views(queries: Queries, pages: PageCodes) -> NDArray[np.float32]:
     """(Q, G) the asymmetric similarity over all views, each weighted by how much of it the photo shows."""
     views = pages.bits.shape[1]
-    weights = np.maximum(queries.seen[:, :views], 0.02) ** 2
+    weights = view_weights(queries.seen[:, :views])
     weights = weights / weights.sum(1, keepdims=True)
     total = np.zeros((len(queries.seen), len(pages.bits)), np.float32)
     for view in range(views):

@@ -83,7 +83,7 @@ def add(context: click.Context, paths: tuple[Path, ...], renew: bool, workers: i
 def read(context: click.Context, books: tuple[str, ...], workers: int | None) -> None:
     """Read scans: pages that hold no text, by OCR, so that close-ups of them are found too.
 
-    BOOK is its path or its name; without one, all books are read. Takes one to two seconds a page and core;
+    BOOK is its path or its name; without one, all books are read. Takes two to four seconds a page and core;
     interrupt it whenever you like: run again, it goes on. Exits with 2 when a book, or a page of one, could
     not be read.
     """

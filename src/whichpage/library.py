@@ -168,7 +168,7 @@ class Library:
     ) -> ReadReport:
         """Reads pages by OCR whose files hold no text, so that scans are found by their text as well.
 
-        Takes one to two seconds a page and core. What was read is kept every few pages: stop this at any
+        Takes two to four seconds a page and core. What was read is kept every few pages: stop this at any
         moment, even by killing the process, and call it again. Books that cannot be read are in the report,
         not raised.
 

@@ -1,6 +1,6 @@
 """Reading scans: gives pages whose files hold no text the text that OCR reads off them.
 
-Reading takes one to two seconds a page and core, a hundred times longer than indexing, so it is a step of
+Reading takes two to four seconds a page and core, hundreds of times longer than indexing, so it is a step of
 its own, for whoever wants close-ups and crumpled sheets of scans to be found. Pages are written a few at a
 time: ended at any moment and run again, it goes on.
 """

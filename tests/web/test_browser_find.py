@@ -283,6 +283,8 @@ def test_without_the_key_the_page_says_how_to_get_it(phone: Page) -> None:
     phone.route("**/api/v1/**", lambda route: route.fulfill(status=401, body=refusal))
     phone.goto("/")
     expect(phone.locator(".finder-problem")).to_contain_text("Open it with the QR code")
+    # Nothing stands where a button to try again would.
+    expect(phone.locator(".finder-problem")).not_to_contain_text("null")
     phone.goto("/#/library")
     expect(phone.locator("h1")).to_contain_text("Open it with the QR code")
 

@@ -1,5 +1,5 @@
 // Copying, also where the page is served without TLS and the browser has no clipboard for it.
-import { h } from "./dom.js";
+import { append, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { notice } from "./notices.js";
 
@@ -22,7 +22,7 @@ function withSelection(text) {
   const field = h("textarea.visually-hidden", { readonly: true, "aria-hidden": "true", tabindex: -1 });
   field.value = text;
   const focused = document.activeElement;
-  document.body.append(field);
+  append(document.body, field);
   field.focus();
   field.select();
   const copied = document.execCommand("copy");
@@ -40,7 +40,7 @@ function byHand(text) {
     field,
     h("form.dialog-buttons", { method: "dialog" }, h("button.button.primary", {}, t.close)),
   );
-  document.body.append(dialog);
+  append(document.body, dialog);
   dialog.showModal();
   field.select();
 }

@@ -15,11 +15,19 @@ export function h(what, given = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(
-    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
-  );
+  append(element, ...children);
   return element;
 }
+
+// The browser's own `append` writes what is null as the word "null": children come in through these two alone.
+const real = (children) =>
+  children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+
+/** Puts children at an element's end; null, undefined and false leave one out. */
+export const append = (element, ...children) => element.append(...real(children));
+
+/** Puts children in the place of those that an element has; null, undefined and false leave one out. */
+export const fill = (element, ...children) => element.replaceChildren(...real(children));
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -27,7 +35,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export function s(tag, given = {}, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(given)) element.setAttribute(name, value);
-  element.append(...children);
+  append(element, ...children);
   return element;
 }
 
@@ -107,7 +115,7 @@ export function confirmDialog({ title, text, yes, no }) {
       dialog.remove();
       resolve(dialog.returnValue === "yes");
     });
-    document.body.append(dialog);
+    append(document.body, dialog);
     dialog.showModal();
   });
 }

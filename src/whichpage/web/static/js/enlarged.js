@@ -1,5 +1,5 @@
 // Something as large as the screen, to be scrolled and pinched.
-import { h, icon } from "./dom.js";
+import { append, h, icon } from "./dom.js";
 import { t } from "./i18n.js";
 
 /** Shows an element in a dialog over everything. */
@@ -14,6 +14,6 @@ export function enlarged(content, label) {
       h("button.round-button", { "aria-label": t.close, autofocus: true }, icon("close")),
     ),
   );
-  document.body.append(dialog);
+  append(document.body, dialog);
   dialog.showModal();
 }

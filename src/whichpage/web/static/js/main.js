@@ -1,6 +1,6 @@
 // The frame and the ways: which screen an address shows, the tabs, language, theme, and what comes from outside.
 import { onConnection } from "./connection.js";
-import { h, icon } from "./dom.js";
+import { append, fill, h, icon } from "./dom.js";
 import { language, setLanguage, t } from "./i18n.js";
 import { notice, noticePlaces } from "./notices.js";
 import { imagesOf } from "./photo.js";
@@ -53,7 +53,7 @@ async function show({ focus = true } = {}) {
   }
   screen?.destroy?.();
   screen = next;
-  main.replaceChildren(next.element);
+  fill(main, next.element);
   next.arrived?.();
   drawFrame(way[1]);
   document.title = next.title ? `${next.title} · whichpage` : "whichpage";
@@ -67,14 +67,15 @@ const asNumber = (text) => (/^\d+$/.test(text) ? Number(text) : text);
 function drawFrame(tab) {
   skip.textContent = t.skip;
   dropHint.textContent = tab === "library" ? t.dropBooks : t.dropHere;
-  offline.replaceChildren(icon("offline"), t.offline);
+  fill(offline, icon("offline"), t.offline);
   const link = ([name, href, sign, key]) =>
     h(
       "li",
       {},
       h("a", { href, "aria-current": name === tab ? "page" : null }, icon(sign), h("span", {}, t[key])),
     );
-  bar.replaceChildren(
+  fill(
+    bar,
     h(
       "a.brand",
       { href: "#/" },
@@ -164,7 +165,7 @@ async function lookUp(photos) {
   screen.lookUp(photos);
 }
 
-document.body.append(skip, bar, offline, main, ...noticePlaces(), dropHint);
+append(document.body, skip, bar, offline, main, ...noticePlaces(), dropHint);
 window.addEventListener("hashchange", () => show());
 darkSystem.addEventListener("change", () => drawFrame(bar.dataset.tab));
 onConnection((reached) => {

@@ -1,5 +1,5 @@
 // What is said beside the screens: to the eye in passing, and to a screen reader.
-import { h } from "./dom.js";
+import { fill, h } from "./dom.js";
 
 const SHOWN = 4000; // milliseconds
 
@@ -12,7 +12,7 @@ export const noticePlaces = () => [place, spoken];
 /** Shows a line for a few seconds, and reads it out. */
 export function notice(text) {
   const line = h("p.notice", {}, text);
-  place.replaceChildren(line);
+  fill(place, line);
   speak(text);
   setTimeout(() => line.remove(), SHOWN);
 }

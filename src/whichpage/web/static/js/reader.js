@@ -2,7 +2,7 @@
 import { pageImage, pageText, pause, picture, Unreachable } from "./api.js";
 import { copy } from "./clipboard.js";
 import { reachable } from "./connection.js";
-import { h, icon, showBlob } from "./dom.js";
+import { append, fill, h, icon, showBlob } from "./dom.js";
 import { enlarged } from "./enlarged.js";
 import { detailOf, explain, t } from "./i18n.js";
 import { speak } from "./notices.js";
@@ -52,7 +52,7 @@ export class Reader {
       min: 1,
       max: this.book.pages,
       "aria-label": t.goTo,
-      oninput: () => this.label.replaceChildren(t.pageOf(Number(this.slider.value), this.book.pages)),
+      oninput: () => fill(this.label, t.pageOf(Number(this.slider.value), this.book.pages)),
       onchange: () => this.show(Number(this.slider.value)),
     });
     this.track = h("div.track");
@@ -104,7 +104,10 @@ export class Reader {
     // Leaves that stay are kept: their pictures must not be loaded again.
     const old = new Map([...this.track.children].map((leaf) => [Number(leaf.dataset.page), leaf]));
     const near = [this.page - 1, this.page, this.page + 1];
-    this.track.replaceChildren(...near.map((number) => old.get(number) ?? this.leaf(number)));
+    fill(
+      this.track,
+      near.map((number) => old.get(number) ?? this.leaf(number)),
+    );
     for (const leaf of this.track.children)
       leaf.toggleAttribute("inert", Number(leaf.dataset.page) !== this.page);
     this.describe();
@@ -113,7 +116,7 @@ export class Reader {
 
   describe() {
     const { page, book } = this;
-    this.label.replaceChildren(t.pageOf(page, book.pages));
+    fill(this.label, t.pageOf(page, book.pages));
     this.slider.value = page;
     this.slider.setAttribute("aria-valuetext", t.pageOf(page, book.pages));
     const held = document.activeElement;
@@ -125,7 +128,7 @@ export class Reader {
       (this.forward.disabled ? this.backward : this.forward).focus({ preventScroll: true });
     if (this.open) {
       this.open.href = `${book.file}#page=${page}`;
-      this.open.replaceChildren(icon("open"), h("span", {}, t.openPdf(page)));
+      fill(this.open, icon("open"), h("span", {}, t.openPdf(page)));
     }
     this.settled();
   }
@@ -144,18 +147,18 @@ export class Reader {
       onload: () => leaf.classList.add("loaded"),
     });
     image.addEventListener("error", () => this.mend(leaf, image), { once: true });
-    leaf.append(image);
+    append(leaf, image);
     return leaf;
   }
 
   /** Asks for a picture that did not come: again where the server is busy or away, else why it does not. */
   async mend(leaf, image) {
-    const say = (...lines) => leaf.replaceChildren(h("div.muted", {}, lines.map((line) => h("p", {}, line))));
+    const say = (...lines) => fill(leaf, h("div.muted", {}, lines.map((line) => line && h("p", {}, line))));
     while (leaf.isConnected) {
       try {
         const blob = await picture(image.getAttribute("src"));
         image.addEventListener("error", () => say(t.pageUnreadable));
-        return void leaf.replaceChildren(showBlob(image, blob));
+        return void fill(leaf, showBlob(image, blob));
       } catch (error) {
         if (error instanceof Unreachable) {
           say(t.offline);
@@ -163,7 +166,7 @@ export class Reader {
         } else if (error.status === 503) {
           say(t.busyWait(error.retryAfter));
           await pause(error.retryAfter);
-        } else return void say(t.pageUnreadable, explain(error), detailOf(error) ?? "");
+        } else return void say(t.pageUnreadable, explain(error), detailOf(error));
       }
     }
   }
@@ -250,7 +253,8 @@ export class Reader {
     if (this.text.hidden) return;
     const open = this.text.querySelector("details")?.open ?? false;
     const japanese = /[\u3040-\u30ff\u3400-\u9fff]/.test(text);
-    this.text.replaceChildren(
+    fill(
+      this.text,
       h(
         "details",
         { open },

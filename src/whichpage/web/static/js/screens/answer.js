@@ -1,7 +1,7 @@
 // The answer to one photo of the history: the book, the page, how sure, the outline; or that there is none.
 import { verified } from "../asking.js";
 import { pageImage } from "../api.js";
-import { h, icon, s, showBlob } from "../dom.js";
+import { fill, h, icon, s, showBlob } from "../dom.js";
 import { enlarged } from "../enlarged.js";
 import { certainty, t } from "../i18n.js";
 import { Reader } from "../reader.js";
@@ -25,8 +25,8 @@ function foundScreen(entry) {
     const match = matches[index];
     reader?.destroy();
     reader = new Reader({ ...match.book, file: match.file?.split("#")[0] ?? null }, match.page);
-    place.replaceChildren(reader.element);
-    head.replaceChildren(...headParts(match));
+    fill(place, reader.element);
+    fill(head, headParts(match));
     photo.choose(index);
     for (const [number, tab] of tabs.entries()) tab.setAttribute("aria-pressed", String(number === index));
   };

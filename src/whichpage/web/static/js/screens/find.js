@@ -1,7 +1,7 @@
 // The first screen: the camera, or a photo from elsewhere, and what is said while it is looked up.
 import { anyBook } from "../api.js";
 import { ask, verified } from "../asking.js";
-import { h, icon, showBlob } from "../dom.js";
+import { fill, h, icon, showBlob } from "../dom.js";
 import { corners, sketch } from "../drawings.js";
 import { detailOf, explain, t } from "../i18n.js";
 import { keyForm } from "../key_form.js";
@@ -251,7 +251,8 @@ class FindView {
   showProblem(text, detail, again) {
     this.problem.hidden = !text;
     if (!text) return;
-    this.problem.replaceChildren(
+    fill(
+      this.problem,
       icon("warning"),
       h("div", {}, h("p", {}, text), detail ? h("div.small", {}, detail) : null),
       again ? h("button.button", { type: "button", onclick: again }, t.retry) : null,

@@ -1,7 +1,7 @@
 // What was looked up on this device: to go back to, to export, to clear.
 import { verified } from "../asking.js";
 import { csv } from "../csv.js";
-import { confirmDialog, h, icon, showBlob } from "../dom.js";
+import { confirmDialog, fill, h, icon, showBlob } from "../dom.js";
 import { certainty, explain, language, t } from "../i18n.js";
 import { notice } from "../notices.js";
 import { pageLink } from "../reader.js";
@@ -17,7 +17,8 @@ export async function historyScreen() {
 async function draw(element) {
   const entries = await all();
   if (!entries.length) {
-    element.replaceChildren(
+    fill(
+      element,
       h(
         "div.empty",
         {},
@@ -34,7 +35,8 @@ async function draw(element) {
       return;
     await changed(clear, element);
   };
-  element.replaceChildren(
+  fill(
+    element,
     h(
       "header.screen-head",
       {},
@@ -51,7 +53,7 @@ async function draw(element) {
         h("button.button.quiet", { type: "button", onclick: clearAll }, icon("trash"), t.clear),
       ),
     ),
-    ...byDay(entries).map(([day, list]) =>
+    byDay(entries).map(([day, list]) =>
       h(
         "section.history-day",
         { "aria-label": day },

@@ -1,6 +1,6 @@
 // The library: its books by cover, a search among many, adding, removing, and what failed and why.
 import { books, removeBook } from "../api.js";
-import { confirmDialog, h, icon } from "../dom.js";
+import { append, confirmDialog, fill, h, icon } from "../dom.js";
 import { explain, language, t } from "../i18n.js";
 import { notice } from "../notices.js";
 import { filePicker } from "../picker.js";
@@ -50,7 +50,7 @@ class LibraryView {
       ["title", t.sortTitle],
       ["newest", t.sortNewest],
     ]) {
-      this.order.append(h("option", { value, selected: value === setting("order") }, text));
+      append(this.order, h("option", { value, selected: value === setting("order") }, text));
     }
     this.tools = h("div.library-tools", {}, h("div.search", {}, icon("search"), this.search), this.order);
     this.problems = h("section.book-problems", { "aria-label": t.failedBooks });
@@ -147,14 +147,17 @@ class LibraryView {
     this.none.hidden = !any || this.shown.length > 0;
     this.empty.hidden = any;
     this.tools.hidden = !any;
-    this.grid.replaceChildren();
+    fill(this.grid);
     this.showMore(Math.max(cards, BATCH));
     this.onScroll();
   }
 
   showMore(number = BATCH) {
     const begin = this.grid.children.length;
-    this.grid.append(...this.shown.slice(begin, begin + number).map((book) => this.card(book)));
+    append(
+      this.grid,
+      this.shown.slice(begin, begin + number).map((book) => this.card(book)),
+    );
     // Where the page is still too short to scroll, the sentinel never moves: look at it afresh.
     this.watcher.unobserve(this.more);
     if (this.grid.children.length < this.shown.length) this.watcher.observe(this.more);
@@ -162,7 +165,7 @@ class LibraryView {
 
   card(book) {
     const cover = h("img", { src: `${book.cover}?width=320`, alt: "", loading: "lazy", decoding: "async" });
-    cover.addEventListener("error", () => cover.replaceWith(icon("book")));
+    cover.addEventListener("error", () => fill(cover.parentNode, icon("book")));
     return h(
       "li.book",
       { "data-book": book.id },
@@ -210,7 +213,8 @@ class LibraryView {
   drawProblems() {
     const amiss = this.books.filter((book) => book.error || book.state === "unfinished");
     this.problems.hidden = amiss.length === 0;
-    this.problems.replaceChildren(
+    fill(
+      this.problems,
       h(
         "details",
         {},

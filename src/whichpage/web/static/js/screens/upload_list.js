@@ -21,7 +21,7 @@ export function uploadList() {
     }
     for (const upload of [...uploads].reverse()) {
       const { element: row } = rows.get(upload);
-      if (row.parentNode !== list) list.prepend(row); // the latest on top
+      if (row.parentNode !== list) list.insertBefore(row, list.firstChild); // the latest on top
     }
     element.hidden = uploads.length === 0;
   };

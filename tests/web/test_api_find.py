@@ -178,7 +178,7 @@ def test_a_body_that_is_no_photo_is_refused(client: httpx.Client) -> None:
     other = client.post("find", files={"image": ("p.jpg", b"x")})
     assert (other.status_code, other.json()["detail"]) == (
         400,
-        "the multipart form has no file in the field 'photo'",
+        "The multipart form has no file in the field 'photo'.",
     )
     twice = client.post("find", files=[("photo", ("1.jpg", b"x")), ("photo", ("2.jpg", b"x"))])
     assert twice.status_code == 400
@@ -187,7 +187,7 @@ def test_a_body_that_is_no_photo_is_refused(client: httpx.Client) -> None:
     cut = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\nabc'
     assert "ends within" in client.post("find", content=cut, headers=broken).json()["detail"]
     unbounded = client.post("find", content=b"x", headers={"Content-Type": "multipart/form-data"})
-    assert unbounded.json()["detail"] == "the multipart form names no boundary"
+    assert unbounded.json()["detail"] == "The multipart form names no boundary."
 
 
 def test_too_many_bytes_are_refused_announced_or_not(library: Library) -> None:
@@ -195,7 +195,7 @@ def test_too_many_bytes_are_refused_announced_or_not(library: Library) -> None:
         announced = client.post("find", content=bytes(3_000_000))
         assert (announced.status_code, announced.json()["detail"]) == (
             413,
-            "the upload has 3 MB; at most 0 MB are taken",
+            "The upload has 3 MB; at most 0 MB are taken.",
         )
         streamed = client.post("find", content=iter([bytes(900)] * 2000))
         assert streamed.status_code == 413

@@ -129,14 +129,18 @@ def bad_books() -> dict[str, tuple[bytes, int, str]]:
         "page.pdf": (b"<html><body>", 415, "is no PDF, CBZ or ZIP"),
         "photo.pdf": (image_bytes(1), 415, "is no PDF, CBZ or ZIP"),
         "notes.txt": (b"words", 415, "is no PDF, CBZ or ZIP"),
-        "locked.pdf": (hostile["locked.pdf"], 422, "the book is encrypted"),
-        "cut.pdf": (pdf_bytes(3)[:60], 422, "the book is damaged"),
-        "no pages.pdf": (hostile["no pages.pdf"], 422, "the book has no pages"),
-        "cut.cbz": (hostile["same name.cbz"][:90], 422, "the book is a damaged archive"),
-        "texts.zip": (fuzz._zip({"a.txt": b"a"}), 422, "the book holds no images"),
+        "locked.pdf": (hostile["locked.pdf"], 422, "The book is encrypted."),
+        "cut.pdf": (pdf_bytes(3)[:60], 422, "The book is damaged"),
+        "no pages.pdf": (hostile["no pages.pdf"], 422, "The book has no pages."),
+        "cut.cbz": (hostile["same name.cbz"][:90], 422, "The book is a damaged archive."),
+        "texts.zip": (fuzz._zip({"a.txt": b"a"}), 422, "The book holds no images."),
         "zip bomb.cbz": (hostile["zip bomb.cbz"], 422, "unpacks to more than 128 MB"),
         "pixels.cbz": (fuzz._zip({"1.png": hostile["pixels.png"]}), 422, "too many pixels"),
-        "rubbish.cbz": (fuzz._zip({"1.jpg": b"rubbish", "2.jpg": b"more"}), 422, "is damaged, or no image"),
+        "rubbish.cbz": (
+            fuzz._zip({"1.jpg": b"rubbish", "2.jpg": b"more"}),
+            422,
+            "Page 2 (2.jpg) is damaged, or no image",
+        ),
     }
 
 
@@ -156,7 +160,7 @@ def test_a_book_that_fails_later_says_why(client: httpx.Client, library: Library
     pages = {f"{number}.jpg": b"rubbish" for number in range(5)}
     job = ended(client, upload(client, "a.cbz", fuzz._zip(pages)).json())
     assert (job["state"], job["book"]) == ("failed", None)
-    assert job["error"].startswith("the book no page can be read")
+    assert job["error"] == ("No page can be read; page 1 (0.jpg) is damaged, or no image that can be read.")
     assert uploads_of(library) == []
 
 
@@ -165,7 +169,7 @@ def test_unreadable_pages_are_told(client: httpx.Client) -> None:
     job = ended(client, upload(client, "a.cbz", fuzz._zip(pages)).json())
     assert job["state"] == "done"
     assert job["error"].startswith("1 of 3 pages cannot be read; page 2 (2.jpg)")
-    assert client.get(f"books/{job['book']}").json()["error"] == "1 of 3 pages cannot be read"
+    assert client.get(f"books/{job['book']}").json()["error"] == "1 of 3 pages cannot be read."
     listed = client.get(f"books/{job['book']}/pages").json()["pages"]
     assert [page["error"] is None for page in listed] == [True, False, True]
 
@@ -281,7 +285,7 @@ def test_more_than_can_wait_are_told_when_to_come_again_before_they_are_received
         assert [one.status_code for one in taken] == [202, 202]
         refused = upload(client, "3.pdf", bytes(3_000_000))
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
-        assert refused.json()["detail"] == "too many books are waiting to be indexed"
+        assert refused.json()["detail"] == "Too many books are waiting to be indexed."
         assert len(received) == 2
         go.set()
         assert [ended(client, one.json())["state"] for one in taken] == ["failed", "failed"]
@@ -293,7 +297,7 @@ def test_of_what_fails_nothing_is_left(library: Library, monkeypatch: pytest.Mon
     go.set()
     with running(library) as client:
         job = ended(client, upload(client, "a.pdf", pdf_bytes(1)).json())
-        assert (job["state"], job["error"]) == ("failed", "no more room")
+        assert (job["state"], job["error"]) == ("failed", "No more room.")
         assert uploads_of(library) == []
 
 

@@ -94,7 +94,7 @@ class Guard:
             _log.exception("%s %s", scope["method"], scope["path"])
             if started:
                 raise
-            await problem(500, "an unexpected error; the server's log says more")(
+            await problem(500, "There was an unexpected error; the server's log says more.")(
                 scope, receive, send_guarded
             )
 

@@ -14,7 +14,7 @@ from whichpage.catalog import Book
 from whichpage.errors import BookNotFound, WhichpageError
 from whichpage.indexing import AddProgress, AddReport
 from whichpage.library import Library
-from whichpage.web.problems import NotFound, Overloaded
+from whichpage.web.problems import NotFound, Overloaded, book_sentence, sentence
 from whichpage.web.uploads import Uploads, new_id
 
 # Ended jobs that can still be asked for, and open ones that are taken on.
@@ -155,19 +155,19 @@ class Jobs:
         except _Stopped:
             return
         except WhichpageError as error:
-            self._fail(job, str(error))
+            self._fail(job, sentence(str(error)))
         except Exception:
             _log.exception("indexing %s", job.path.name)
-            self._fail(job, "an unexpected error; the log says more")
+            self._fail(job, "Indexing ended with an unexpected error; the log says more.")
 
     def _end(self, job: Job, report: AddReport) -> None:
         if report.failed:
-            self._fail(job, f"the book {report.failed[0][1]}")
+            self._fail(job, book_sentence(report.failed[0][1]))
             return
         try:
             book = self._library.catalog.book_at(job.path)
         except BookNotFound:
-            self._fail(job, "the book was removed meanwhile")
+            self._fail(job, "The book was removed meanwhile.")
             return
         self._uploads.settle(job.path)
         self._note(
@@ -176,7 +176,7 @@ class Jobs:
             pages_done=book.pages,
             pages_total=book.pages,
             seconds_left=0.0,
-            error=report.incomplete[0][1] if report.incomplete else None,
+            error=book_sentence(report.incomplete[0][1]) if report.incomplete else None,
             book=book.id,
         )
 

@@ -19,6 +19,8 @@ from whichpage.errors import SourceError, WhichpageError
 
 MEDIA_TYPE = "application/problem+json"
 
+_OF_PAGES = re.compile(r"(no )?page |[\d,]+ of [\d,]+ pages ")
+
 _log = logging.getLogger(__name__)
 
 
@@ -119,9 +121,20 @@ def problem(
 def problem_of(error: WhichpageError) -> JSONResponse:
     """One of whichpage's errors as a response."""
     # The reason alone: the path of a book on this computer says nothing to who has sent it.
-    detail = f"the book {error.reason}" if isinstance(error, SourceError) else str(error)
+    detail = book_sentence(error.reason) if isinstance(error, SourceError) else sentence(str(error))
     headers = error.headers if isinstance(error, WebError) else None
     return problem(error.http_status, detail, kind=_kind(type(error)), headers=headers)
+
+
+def sentence(text: str) -> str:
+    """A message of an error as a whole sentence, for those who read it after another one."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
+
+
+def book_sentence(reason: str) -> str:
+    """Why a book, or a page of it, cannot be read, as a whole sentence."""
+    # Reasons are what the book does ("is encrypted"), or say themselves of which pages they are.
+    return sentence(reason if _OF_PAGES.match(reason) else f"the book {reason}")
 
 
 def install(app: FastAPI) -> None:

@@ -206,7 +206,7 @@ class ProblemOut(BaseModel):
             "type": "urn:whichpage:problem:book-not-found",
             "title": "Not Found",
             "status": 404,
-            "detail": "the library has no book 3",
+            "detail": "The library has no book 3.",
         }
     )
 

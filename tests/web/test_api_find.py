@@ -151,7 +151,7 @@ def test_an_empty_library_finds_nothing(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        (b"", 400, "the photo is empty"),
+        (b"", 422, "The photo is empty."),
         (b"<html>", 422, "is not a photo that can be read"),
         (PHOTO.read_bytes()[:2000], 422, "is not a photo that can be read"),
         (b"%PDF-1.4", 422, "is not a photo that can be read"),

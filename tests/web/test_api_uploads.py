@@ -125,7 +125,7 @@ def bad_books() -> dict[str, tuple[bytes, int, str]]:
     """Bytes of a bad upload, the status and words of its answer."""
     hostile = dict(fuzz._hostile(random.Random(1)))
     return {
-        "empty.pdf": (b"", 400, "the file is empty"),
+        "empty.pdf": (b"", 422, "The book is empty."),
         "page.pdf": (b"<html><body>", 415, "is no PDF, CBZ or ZIP"),
         "photo.pdf": (image_bytes(1), 415, "is no PDF, CBZ or ZIP"),
         "notes.txt": (b"words", 415, "is no PDF, CBZ or ZIP"),

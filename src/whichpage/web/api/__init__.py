@@ -17,7 +17,7 @@ _WHY = {
     413: "The upload is too large.",
     415: "The body is of a kind that is not read.",
     421: "Asked under a name that is not this server's.",
-    422: "The request, the photo or the book cannot be read.",
+    422: "The request, the photo or the book cannot be read, or is empty.",
     503: "Too many requests at once; `Retry-After` says when to come again.",
 }
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query, Request
 
 from whichpage.answers import answer_object
 from whichpage.catalog import Book
-from whichpage.errors import BookNotFound, LibraryChanged
+from whichpage.errors import BookNotFound, LibraryChanged, PhotoError
 from whichpage.library import Library
 from whichpage.types import Answer, Match
 from whichpage.web import links
 from whichpage.web.api import problems
 from whichpage.web.bodies import Limits, read_part, read_raw
-from whichpage.web.problems import BadUpload, UnsupportedMedia
+from whichpage.web.problems import UnsupportedMedia
 from whichpage.web.schema import FindOut
 from whichpage.web.service import Serves
 
@@ -83,7 +83,7 @@ async def _photo(request: Request, limits: Limits) -> tuple[str, bytes]:
     else:
         raise UnsupportedMedia("send the photo as image/jpeg, or as multipart/form-data in the field 'photo'")
     if not photo:
-        raise BadUpload("the photo is empty")
+        raise PhotoError("The photo is empty.")
     return name or "-", bytes(photo)
 
 

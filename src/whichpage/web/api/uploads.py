@@ -19,7 +19,7 @@ from whichpage.files import kind_of
 from whichpage.web.api import problems
 from whichpage.web.bodies import Limits, drain, read_part
 from whichpage.web.jobs import Job
-from whichpage.web.problems import BadUpload, Overloaded, UnsupportedMedia
+from whichpage.web.problems import Overloaded, UnsupportedMedia
 from whichpage.web.schema import BASE, JobOut, JobsOut
 from whichpage.web.service import Serves, Service
 from whichpage.web.uploads import new_id
@@ -120,7 +120,7 @@ async def _receive(request: Request, service: Service) -> Job:
         name = await read_part(request, "file", write, limits=limits)
         await asyncio.to_thread(file.close)
         if not (await asyncio.to_thread(part.stat)).st_size:
-            raise BadUpload("the file is empty")
+            raise SourceError(Path(name), "is empty")
         kind = await asyncio.to_thread(kind_of, part)
         if kind not in _SUFFIXES:
             raise UnsupportedMedia(f"{_quoted(name)} is no PDF, CBZ or ZIP")

@@ -52,6 +52,7 @@ def test_an_upload_becomes_a_book(client: httpx.Client, library: Library) -> Non
         "seconds_left": 0.0,
         "error": None,
         "book": book.id,
+        "known": False,
         "events": "",
     }
     assert (book.path.name, book.pages, uploads_of(library)) == ("Ein Buch.pdf", 40, ["Ein Buch.pdf"])
@@ -60,7 +61,7 @@ def test_an_upload_becomes_a_book(client: httpx.Client, library: Library) -> Non
     assert client.get(f"jobs/{'0' * 16}/events").status_code == 404
 
     again = upload(client, "other.pdf", pdf_bytes(40)).json()
-    assert (again["state"], again["book"]) == ("done", book.id)
+    assert (again["state"], again["book"], again["known"]) == ("done", book.id, True)
     assert uploads_of(library) == ["Ein Buch.pdf"]
 
     (listed,) = client.get("books").json()["books"]
@@ -81,10 +82,27 @@ def test_a_copy_is_kept_where_the_known_file_has_changed_since(
     assert uploads_of(library) == []
     make_pdf(path, 3, seed=5)
     job = ended(client, upload(client, "a.pdf", data).json())
-    assert (job["state"], job["book"]) == ("done", book.id)
+    # It is a copy only to the library: what the reader sent is known all the same.
+    assert (job["state"], job["book"], job["known"]) == ("done", book.id, True)
     assert uploads_of(library) == ["a.pdf"]
     served = client.get(f"books/{book.id}/file").content == data
     assert served
+
+
+def test_of_two_uploads_of_one_content_the_second_is_known(
+    client: httpx.Client, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are taken on before either is indexed."""
+    go, add = threading.Event(), Library.add
+
+    def later(self: Library, path: Path, **more: Any) -> AddReport:
+        go.wait(60)
+        return add(self, path, **more)
+
+    monkeypatch.setattr(Library, "add", later)
+    sent = [upload(client, name, pdf_bytes(2)).json() for name in ("a.pdf", "b.pdf")]
+    go.set()
+    assert [ended(client, job)["known"] for job in sent] == [False, True]
 
 
 def test_names_do_not_replace_each_other(client: httpx.Client, library: Library) -> None:

@@ -32,6 +32,7 @@ class Job:
     name: the file's name, as its sender called it.
     error: why it failed, or why some of its pages cannot be found.
     book: the id of the book that it became.
+    known: whether the library had its content before.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Job:
     seconds_left: float | None = None
     error: str | None = None
     book: int | None = None
+    known: bool = False
 
     @property
     def ended(self) -> bool:
@@ -95,6 +97,7 @@ class Jobs:
             pages_total=book.pages,
             seconds_left=0.0,
             book=book.id,
+            known=True,
         )
         with self._lock:
             self._keep(job)
@@ -178,6 +181,7 @@ class Jobs:
             seconds_left=0.0,
             error=book_sentence(report.incomplete[0][1]) if report.incomplete else None,
             book=book.id,
+            known=bool(report.unchanged or report.copies),
         )
 
     def _fail(self, job: Job, why: str) -> None:

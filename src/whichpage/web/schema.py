@@ -163,6 +163,7 @@ class JobOut(BaseModel):
             "seconds_left": 3.5,
             "error": None,
             "book": None,
+            "known": False,
             "events": f"{BASE}/jobs/5f0c1a2b3c4d5e6f/events",
         }
     )
@@ -175,6 +176,7 @@ class JobOut(BaseModel):
     seconds_left: float | None
     error: str | None = Field(description="Why it failed, or which pages could not be read.")
     book: int | None = Field(description="The book's id, once it is done.")
+    known: bool = Field(description="Whether the library had this book before, and so nothing was added.")
     events: str
 
 

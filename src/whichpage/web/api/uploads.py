@@ -189,6 +189,7 @@ def _out(job: Job) -> JobOut:
         seconds_left=job.seconds_left,
         error=job.error,
         book=job.book,
+        known=job.known,
         events=f"{BASE}/jobs/{job.id}/events",
     )
 

@@ -4,7 +4,7 @@ import { reachable } from "./connection.js";
 import { detailOf, explain, t } from "./i18n.js";
 
 /**
- * An upload: {name, job, phase, fraction, done, total, left, error, detail}; phase is "sending", "queued",
+ * An upload: {name, job, phase, fraction, done, total, left, known, error, detail}; phase is "sending", "queued",
  * "indexing", "done", "failed" or, where it is not known what became of it, "lost", and the queue holds those that wait
  * for the line as "queued" too.
  */
@@ -65,6 +65,7 @@ const stateOf = (job) => ({
   total: job.pages_total,
   left: job.seconds_left,
   book: job.book,
+  known: job.known,
   detail: job.error,
 });
 

@@ -149,6 +149,8 @@ export default {
   uploadIndexing: (done, all) => `${done} of ${all} pages`,
   uploadLeft: (seconds) => (seconds < 60 ? `${seconds} s left` : `${Math.round(seconds / 60)} min left`),
   uploadDone: "Added",
+  uploadKnown: "Already in the library",
+  uploadIncomplete: "Some of its pages cannot be read.",
   uploadFailed: "Not added",
   uploadLost: "The connection was lost; the library shows whether the book arrived.",
   dismiss: "Dismiss",

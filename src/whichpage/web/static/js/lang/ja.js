@@ -151,6 +151,8 @@ export default {
   uploadIndexing: (done, all) => `${all}ページ中 ${done}ページ`,
   uploadLeft: (seconds) => (seconds < 60 ? `残り ${seconds} 秒` : `残り ${Math.round(seconds / 60)} 分`),
   uploadDone: "追加しました",
+  uploadKnown: "すでに本棚にあります",
+  uploadIncomplete: "読み取れないページがあります。",
   uploadFailed: "追加できませんでした",
   uploadLost: "接続が切れました。本が届いたかどうかは、本棚で確かめてください。",
   dismiss: "閉じる",

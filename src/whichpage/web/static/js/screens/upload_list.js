@@ -74,7 +74,7 @@ function progress(upload) {
 function stateText(upload) {
   if (upload.phase === "sending") return t.uploadSending(Math.round(upload.fraction * 100));
   if (upload.phase === "queued") return t.uploadQueued;
-  if (upload.phase === "done") return t.uploadDone;
+  if (upload.phase === "done") return upload.known ? t.uploadKnown : t.uploadDone;
   if (upload.phase === "failed") return t.uploadFailed;
   if (upload.phase === "lost") return t.uploadLost;
   if (!upload.total) return t.uploadReading;

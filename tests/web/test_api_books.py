@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from books import TINY_MODEL, make_archive, make_pdf
+from books import TINY_MODEL, make_archive, make_pdf, pdf_bytes
 from PIL import Image
 from running import DEMO, running
 
@@ -45,7 +45,7 @@ def test_books_are_listed_and_looked_at(demo: httpx.Client, demo_library: Librar
         "type": "urn:whichpage:problem:book-not-found",
         "title": "Not Found",
         "status": 404,
-        "detail": "the library has no book 999",
+        "detail": "The library has no book 999.",
     }
     assert demo.get("books/99999999999999999999999").status_code == 422
 
@@ -145,12 +145,48 @@ def test_a_changed_file_is_not_served(library: Library, tmp_path: Path) -> None:
                 "urn:whichpage:problem:file-changed",
             )
         path.unlink()
-        assert client.get("books").json()["books"][0]["error"] == "the file does not exist"
+        assert client.get("books").json()["books"][0]["error"] == "The file does not exist."
         # What was indexed can still be seen, small and grey.
         assert size(client.get(f"books/{book.id}/pages/2/image")) == (337, 478)
         # Nothing is kept of a blank page.
         blank = client.get(f"books/{book.id}/pages/1/image")
         assert (blank.status_code, blank.json()["type"]) == (409, "urn:whichpage:problem:file-changed")
+
+
+def test_books_of_one_title_are_told_apart_by_their_files(library: Library, tmp_path: Path) -> None:
+    for number, name in enumerate(("one.pdf", "two.pdf")):
+        path = tmp_path / name
+        path.write_bytes(pdf_bytes(1, seed=number, title="book.html"))
+        library.add(path)
+    with running(library) as client:
+        books = client.get("books").json()["books"]
+        assert [(one["title"], one["name"]) for one in books] == [
+            ("book.html", "one.pdf"),
+            ("book.html", "two.pdf"),
+        ]
+
+
+def test_what_became_of_a_books_files_is_told(library: Library, tmp_path: Path) -> None:
+    path, copy = make_pdf(tmp_path / "a.pdf", 2), tmp_path / "b.pdf"
+    copy.write_bytes(path.read_bytes())
+    library.add(path)
+    library.add(copy)
+    with running(library) as client:
+
+        def told() -> tuple[bool, str | None, str | None]:
+            (book,) = client.get("books").json()["books"]
+            assert client.get(f"books/{book['id']}").json() == book
+            short = client.get(f"books/{book['id']}/pages").json()["book"]
+            assert short == {key: book[key] for key in short}
+            return book["missing"], book["problem"], book["error"]
+
+        assert told() == (False, None, None)
+        path.unlink()
+        assert told() == (False, None, None)  # the copy does
+        make_pdf(copy, 3, seed=5)
+        assert told() == (False, "changed", "The file may have changed since it was indexed.")
+        copy.unlink()
+        assert told() == (True, "missing", "The file does not exist.")
 
 
 def test_removing_leaves_the_users_files_alone(library: Library, tmp_path: Path) -> None:
@@ -171,7 +207,7 @@ def test_a_name_of_any_bytes_is_served(library: Library, tmp_path: Path) -> None
     library.add(make_pdf(tmp_path / os.fsdecode(b"\xff\xfe.pdf"), 1))
     with running(library) as client:
         (book,) = client.get("books").json()["books"]
-        assert book["title"] == "\ufffd\ufffd"
+        assert (book["title"], book["name"]) == ("\ufffd\ufffd", "\ufffd\ufffd.pdf")
         assert client.get(f"books/{book['id']}/file").status_code == 200
 
 
@@ -188,7 +224,7 @@ def test_a_page_that_crashes_its_reader_is_a_problem_and_the_next_is_shown(
     broken = demo.get("books/1/pages/3/image?width=333")
     assert (broken.status_code, broken.json()["detail"]) == (
         422,
-        "the book crashes the program that reads it",
+        "The book crashes the program that reads it.",
     )
     monkeypatch.undo()
     assert size(demo.get("books/1/pages/3/image?width=334"))[0] == 334

@@ -83,7 +83,7 @@ def test_a_photo_is_found_by_either_way(demo: httpx.Client) -> None:
     assert (best["verified"], best["page"]) == (True, PAGE)
     assert best["source"] == str(DEMO / "library" / "kanbun-ja.pdf")
     book = demo.get(f"books/{best['book']['id']}").json()
-    assert best["book"] == {"id": book["id"], "title": "kanbun-ja", "pages": 6}
+    assert best["book"] == {key: book[key] for key in ("id", "title", "name", "pages", "missing")}
     assert best["image"] == f"/api/v1/books/{book['id']}/pages/{best['page']}/image"
     assert best["text"] == f"/api/v1/books/{book['id']}/pages/{best['page']}/text"
     assert best["file"] == f"/api/v1/books/{book['id']}/file#page={best['page']}"
@@ -116,12 +116,17 @@ def test_files_of_books_are_not_opened_on_the_event_loop(
         threads.append(threading.current_thread().name)
         return files.kind_of(path)
 
+    def gone(path: Path) -> bool:
+        threads.append(threading.current_thread().name)
+        return files.gone(path)
+
     monkeypatch.setattr(links, "kind_of", kind_of)
+    monkeypatch.setattr(links, "gone", gone)
     best = demo.post("find", content=PHOTO.read_bytes()).json()["matches"][0]
     for link in ("text", "file"):
         assert demo.get(demo.base_url.join(best[link])).status_code == 200
     assert demo.get("books").status_code == 200
-    assert len(threads) >= 4
+    assert len(threads) >= 8
     assert all(name.startswith("whichpage-") for name in threads)
 
 

@@ -7,14 +7,22 @@ from pathlib import Path
 
 from whichpage.catalog import Book
 from whichpage.errors import SourceError
-from whichpage.files import kind_of
+from whichpage.files import gone, kind_of
 from whichpage.web.schema import BASE, BookRef
 
 
 def book_ref(book: Book) -> BookRef:
-    """A book in short, by a title that is never empty."""
-    title = book.title or path_text(Path(book.path.stem))
-    return BookRef(id=book.id, title=title, pages=book.pages)
+    """A book in short, by a title that is never empty.
+
+    Looks for its files, which may take long: never to be asked on the event loop.
+    """
+    return BookRef(
+        id=book.id,
+        title=book.title or path_text(Path(book.path.stem)),
+        name=path_text(Path(book.path.name)),
+        pages=book.pages,
+        missing=all(gone(path) for path in (book.path, *book.copies)),
+    )
 
 
 def cover(book: Book) -> str:

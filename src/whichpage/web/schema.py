@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 BASE = "/api/v1"
-_BOOK = {"id": 3, "title": "The Art of the Page", "pages": 240}
+_BOOK = {"id": 3, "title": "The Art of the Page", "name": "art.pdf", "pages": 240, "missing": False}
 _PAGE = f"{BASE}/books/3/pages/12"
 
 
@@ -17,11 +17,18 @@ def _example(example: dict[str, Any]) -> ConfigDict:
 
 
 class BookRef(BaseModel):
-    """A book, in short. The title is what its file calls itself, else the file's name."""
+    """A book, in short. The title is what its file calls itself, else the file's name.
+
+    Titles may be shared, as by the chapters that one program made; `name` is the file's own.
+    """
 
     id: int
     title: str
+    name: str = Field(description="The name of its file or folder, the last part of `path`.")
     pages: int
+    missing: bool = Field(
+        description="Whether its file is gone, and so are its copies: pages are shown as they were indexed."
+    )
 
 
 _MATCH: dict[str, Any] = {
@@ -78,8 +85,16 @@ class FindOut(BaseModel):
     matches: list[MatchOut]
 
 
+BookProblem = Literal["missing", "changed", "unreadable", "unfinished", "pages"]
+
+
 class BookOut(BookRef):
-    """A book of the library; `error` says what is amiss with it, null where nothing is."""
+    """A book of the library; `error` says what is amiss with it, null where nothing is.
+
+    `problem` tells it to programs: the file is gone (`missing`), differs from what was indexed (`changed`) or
+    cannot be looked at (`unreadable`), indexing was interrupted (`unfinished`), or some pages cannot be read
+    (`pages`).
+    """
 
     model_config = _example(
         {
@@ -87,6 +102,7 @@ class BookOut(BookRef):
             "path": "/home/ann/books/art.pdf",
             "state": "complete",
             "error": None,
+            "problem": None,
             "cover": f"{BASE}/books/3/cover",
             "file": f"{BASE}/books/3/file",
             "added": "2026-01-31T12:00:00Z",
@@ -97,6 +113,7 @@ class BookOut(BookRef):
     path: str
     state: Literal["complete", "unfinished"]
     error: str | None
+    problem: BookProblem | None
     cover: str
     file: str | None = Field(description="The book's PDF; null where it is no PDF.")
     added: datetime

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
+from fastapi import Path as PathParameter
 
 from whichpage.catalog import Book, PageState
 from whichpage.errors import SourceError
-from whichpage.files import Stamp, stamp
+from whichpage.files import Stamp, gone, stamp
 from whichpage.web import links
 from whichpage.web.api import problems
-from whichpage.web.schema import BookOut, BooksOut, PageOut, PagesOut
+from whichpage.web.problems import book_sentence, sentence
+from whichpage.web.schema import BookOut, BookProblem, BooksOut, PageOut, PagesOut
 from whichpage.web.service import Serves, Service
 from whichpage.web.uploads import Uploads
 
@@ -19,8 +23,8 @@ router = APIRouter()
 
 # As far as SQLite counts.
 _LARGEST = 2**63 - 1
-BookId = Annotated[int, Path(ge=1, le=_LARGEST)]
-PageNumber = Annotated[int, Path(ge=1, le=_LARGEST)]
+BookId = Annotated[int, PathParameter(ge=1, le=_LARGEST)]
+PageNumber = Annotated[int, PathParameter(ge=1, le=_LARGEST)]
 
 
 @router.get("/books", summary="All books", responses=problems(409, 422, 503))
@@ -41,7 +45,7 @@ async def book(id: BookId, service: Serves) -> BookOut:
     def look() -> BookOut:
         catalog = service.library.catalog
         found = catalog.book(id)
-        return _book(found, next(iter(catalog.files(id).values()), None), service.uploads)
+        return _book(found, catalog.files(id), service.uploads)
 
     return await service.read(look)
 
@@ -80,18 +84,19 @@ def _books(service: Service, count: int | None) -> list[BookOut]:
     catalog = service.library.catalog
     known = catalog.known()
     # Cut here: what follows looks at each book's file.
-    return [_book(book, known.get(book.path), service.uploads) for book in catalog.books()[:count]]
+    return [_book(book, known, service.uploads) for book in catalog.books()[:count]]
 
 
-def _book(book: Book, indexed: Stamp | None, uploads: Uploads) -> BookOut:
+def _book(book: Book, known: Mapping[Path, Stamp], uploads: Uploads) -> BookOut:
+    """known: files of books, this one's among them, and what they were when they were indexed."""
     short = links.book_ref(book)
+    problem, error = _amiss(book, known, missing=short.missing)
     return BookOut(
-        id=short.id,
-        title=short.title,
-        pages=short.pages,
+        **short.model_dump(),
         path=links.path_text(book.path),
         state=book.state,
-        error=_amiss(book, indexed),
+        error=error and sentence(error),
+        problem=problem,
         cover=links.cover(book),
         file=links.file(book, is_pdf=links.is_pdf(book.path)),
         added=book.added,
@@ -99,24 +104,39 @@ def _book(book: Book, indexed: Stamp | None, uploads: Uploads) -> BookOut:
     )
 
 
-def _amiss(book: Book, indexed: Stamp | None) -> str | None:
+def _amiss(
+    book: Book, known: Mapping[Path, Stamp], *, missing: bool
+) -> tuple[BookProblem, str] | tuple[None, None]:
+    if missing:
+        return "missing", "the file does not exist"
     if book.state == "unfinished":
-        return f"{book.done} of {book.pages} pages are indexed"
-    try:
-        if indexed is not None and stamp(book.path) != indexed:
-            return "the file may have changed since it was indexed"
-    except SourceError as error:
-        return f"the file {error.reason}"
+        return "unfinished", f"{book.done} of {book.pages} pages are indexed"
+    if strayed := _strayed([path for path in (book.path, *book.copies) if path in known], known):
+        return strayed
     if book.unreadable:
-        return f"{book.unreadable} of {book.pages} pages cannot be read"
-    return None
+        return "pages", f"{book.unreadable} of {book.pages} pages cannot be read"
+    return None, None
+
+
+def _strayed(places: Sequence[Path], known: Mapping[Path, Stamp]) -> tuple[BookProblem, str] | None:
+    """What is amiss with a book's files; nothing if one of them is as it was, which is shown then."""
+    found: list[tuple[BookProblem, str]] = []
+    for path in places:
+        try:
+            if stamp(path) == known[path]:
+                return None
+            found.append(("changed", "the file may have changed since it was indexed"))
+        except SourceError as error:
+            if not gone(path):  # that one alone: another place is still worth a word
+                found.append(("unreadable", f"the file {error.reason}"))
+    return found[0] if found else None
 
 
 def _page(book: Book, state: PageState, *, is_pdf: bool) -> PageOut:
     return PageOut(
         page=state.number,
         blank=state.blank,
-        error=state.trouble,
+        error=state.trouble and book_sentence(state.trouble),
         image=links.image(book, state.number),
         text=links.text(book, state.number, is_pdf=is_pdf),
     )

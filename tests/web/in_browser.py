@@ -6,6 +6,7 @@ The server is `whichpage serve` in a process of its own, the browser is Debian's
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import subprocess
@@ -139,6 +140,28 @@ def until(page: Page, condition: str) -> None:
     while not page.evaluate(f"Boolean({condition})"):
         assert time.monotonic() < end, condition
         page.wait_for_timeout(50)
+
+
+def made_up(*matches: dict[str, Any], width: int = 640, height: int = 960) -> dict[str, Any]:
+    """An answer with these matches: {"book": ..., "page": ...} and what else differs from the usual."""
+    usual = {"source": "a.pdf", "verified": True, "confidence": 0.97, "file": None, "text": None}
+    quad = [[10, 20], [600, 20], [600, 900], [10, 900]]
+    found = [{**usual, "quad": quad, **match} for match in matches]
+    status = "found" if matches else "not_found"
+    return {
+        "photo": "a.jpg",
+        "status": status,
+        "seconds": 0.1,
+        "width": width,
+        "height": height,
+        "matches": found,
+    }
+
+
+def books_of(address: str) -> dict[str, dict[str, Any]]:
+    """The server's books by title."""
+    with urllib.request.urlopen(f"{address}api/v1/books") as answer:
+        return {book["title"]: book for book in json.load(answer)["books"]}
 
 
 def give(page: Page, *photos: str) -> None:

@@ -197,6 +197,16 @@ def test_a_photo_that_the_browser_cannot_read_is_sent_as_it_is(phone: Page) -> N
     expect(phone.locator(".certainty")).to_have_text("Very likely")
     expect(phone.locator(".photo")).to_contain_text("cannot show photos of this kind")
     expect(phone.locator(".page-outline .line")).to_have_attribute("points", "1,2 60,2 60,90 1,90")
+    # The outline is beside what is said, not across it.
+    words, frame, whole = (
+        phone.locator(place).bounding_box() for place in (".photo-gone", ".photo-frame", ".photo")
+    )
+    assert words is not None
+    assert frame is not None
+    assert whole is not None
+    assert words["y"] >= frame["y"] + frame["height"]
+    assert words["y"] + words["height"] <= whole["y"] + whole["height"] + 0.5
+    assert phone.locator(".photo-gone").evaluate("(text) => text.scrollWidth <= text.clientWidth")
     # A book that is no PDF has none to open.
     expect(phone.get_by_role("link", name="Open the PDF")).to_have_count(0)
 

@@ -79,7 +79,8 @@ export default {
   matchesLabel: "Pages in this photo",
   photoAlt: (n) => `Your photo, page ${n} outlined`,
   photoAltNothing: "Your photo",
-  photoGone: "This browser cannot show photos of this kind; the outline is where the page was.",
+  photoGone: "This browser cannot show photos of this kind.",
+  photoGoneOutline: "The outline is where the page was.",
   yourPhoto: "Your photo",
   nextPhoto: "Next photo",
   seconds: (value) => `${value} s`,
@@ -130,6 +131,7 @@ export default {
   libraryEmpty: "No books yet",
   libraryEmptyLead: "Add PDFs, CBZ or ZIP archives of scanned pages. They stay on your computer.",
   searchBooks: "Search the books",
+  searchHint: "Search", // as short as a phone's width allows
   matching: (n) => `${books(n)} match`,
   noneMatching: "No book matches",
   sort: "Order",

@@ -89,7 +89,7 @@ function photoFigure(entry, matches) {
         }),
         entry.photo,
       )
-    : h("p.photo-gone", {}, t.photoGone);
+    : null;
   const outlines = matches.map((match, index) => outline(match.quad, index, Math.max(width, height)));
   const overlay = s(
     "svg",
@@ -113,7 +113,15 @@ function photoFigure(entry, matches) {
           { type: "button", "aria-label": `${t.yourPhoto}: ${t.zoom}`, onclick: enlarge },
           frame,
         )
-      : frame,
+      : [
+          matches.length ? frame : null,
+          h(
+            "figcaption.photo-gone",
+            {},
+            h("p", {}, t.photoGone),
+            matches.length ? h("p", {}, t.photoGoneOutline) : null,
+          ),
+        ],
   );
   return { element, choose };
 }

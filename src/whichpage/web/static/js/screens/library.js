@@ -40,7 +40,7 @@ class LibraryView {
     this.search = h("input.search-field", {
       type: "search",
       "aria-label": t.searchBooks,
-      placeholder: t.searchBooks,
+      placeholder: t.searchHint,
       autocomplete: "off",
       oninput: () => this.draw(),
     });

@@ -1,6 +1,7 @@
 // The answer to one photo of the history: the book, the page, how sure, the outline; or that there is none.
 import { verified } from "../asking.js";
 import { pageImage } from "../api.js";
+import { booksOf, fileLine, shortName } from "../books.js";
 import { fill, h, icon, s, showBlob } from "../dom.js";
 import { enlarged } from "../enlarged.js";
 import { certainty, t } from "../i18n.js";
@@ -30,8 +31,13 @@ function foundScreen(entry) {
     photo.choose(index);
     for (const [number, tab] of tabs.entries()) tab.setAttribute("aria-pressed", String(number === index));
   };
-  const tabs =
-    matches.length > 1 ? matches.map((match, index) => matchTab(match, index, () => choose(index))) : [];
+  const books = booksOf(matches);
+  const tab = (match, index) =>
+    matchTab(match, index, {
+      book: books.length > 1 ? shortName(match.book, books) : null,
+      onclick: () => choose(index),
+    });
+  const tabs = matches.length > 1 ? matches.map(tab) : [];
   const element = h(
     "article.answer",
     {},
@@ -54,6 +60,7 @@ function headParts(match) {
   const { words, number } = certainty(match.confidence);
   return [
     h("p.answer-book", { title: match.book.title }, match.book.title),
+    fileLine(match.book),
     h(
       "h1.answer-page",
       { tabindex: -1 },
@@ -70,12 +77,18 @@ function headParts(match) {
   ];
 }
 
-function matchTab(match, index, onclick) {
+/** A page among several; `book` names its book where they are of more than one. */
+function matchTab(match, index, { book, onclick }) {
   return h(
     "button.match-tab",
     { type: "button", "data-place": index, onclick },
     h("span.dot", { "aria-hidden": "true" }),
-    t.page(match.page),
+    h(
+      "span.match-words",
+      {},
+      h("span", {}, t.page(match.page)),
+      book && [" ", h("span.match-book", {}, book)],
+    ),
   );
 }
 
@@ -179,6 +192,7 @@ function nearPage(match) {
       { href: `#/book/${match.book.id}/page/${match.page}` },
       h("img", { src: pageImage(match.book.id, match.page, 120), alt: "", loading: "lazy" }),
       h("span", {}, match.book.title),
+      fileLine(match.book),
       h("span.muted.numbers", {}, t.page(match.page)),
     ),
   );

@@ -1,6 +1,8 @@
 // The first screen: the camera, or a photo from elsewhere, and what is said while it is looked up.
 import { anyBook } from "../api.js";
 import { ask, verified } from "../asking.js";
+import { bookLabel } from "../books.js";
+import { detail } from "../detail.js";
 import { fill, h, icon, showBlob } from "../dom.js";
 import { corners, sketch } from "../drawings.js";
 import { detailOf, explain, t } from "../i18n.js";
@@ -29,6 +31,9 @@ const OF_THE_PHOTO = new Set([400, 413, 415, 422, 500]);
 
 /** How many of these entries of the history have a page. */
 const found = (entries) => entries.filter((entry) => verified(entry.answer).length).length;
+
+/** What is said of an answer by its first page; none where nothing was found. */
+const spoken = (first) => (first ? t.foundSpoken(bookLabel(first.book), first.page) : t.notFoundSpoken);
 
 class FindView {
   constructor() {
@@ -187,7 +192,7 @@ class FindView {
     if (entries.length === 1 && !this.element.isConnected) {
       // The reader went elsewhere meanwhile: no screen is taken from under them, the history has it.
       const first = verified(entries[0].answer)[0];
-      return void notice(first ? t.foundSpoken(first.book.title, first.page) : t.notFoundSpoken);
+      return void notice(spoken(first));
     }
     if (entries.length === 1) return void this.goTo(entries[0]);
     notice(t.severalDone(found(entries), entries.length));
@@ -198,7 +203,7 @@ class FindView {
     const pages = verified(entry.answer);
     const [first] = pages;
     justAnswered(pages);
-    speak(first ? t.foundSpoken(first.book.title, first.page) : t.notFoundSpoken);
+    speak(spoken(first), { next: true });
     location.hash = `#/answer/${entry.id}`;
   }
 

@@ -1,5 +1,6 @@
 // What was looked up on this device: to go back to, to export, to clear.
 import { verified } from "../asking.js";
+import { booksOf, fileLine, shortName } from "../books.js";
 import { csv } from "../csv.js";
 import { confirmDialog, fill, h, icon, showBlob } from "../dom.js";
 import { certainty, explain, language, t } from "../i18n.js";
@@ -93,7 +94,7 @@ function row(entry, remove) {
         "span.history-words",
         {},
         h("strong", {}, first ? [first, ...more].map((match) => t.page(match.page)).join(" · ") : t.notFound),
-        h("span", {}, first ? first.book.title : entry.name),
+        first ? bookLines(booksOf([first, ...more])) : h("span", {}, entry.name),
         h(
           "span.muted.small",
           {},
@@ -107,6 +108,12 @@ function row(entry, remove) {
       icon("close"),
     ),
   );
+}
+
+/** The books that were found: of one all that names it, of several a line each. */
+function bookLines(books) {
+  if (books.length > 1) return books.map((book) => h("span.history-book", {}, shortName(book, books)));
+  return [h("span", {}, books[0].title), fileLine(books[0])];
 }
 
 /** The entries in groups of a day each, with the day's name. */

@@ -1,5 +1,7 @@
 // The library: its books by cover, a search among many, adding, removing, and what failed and why.
 import { books, removeBook } from "../api.js";
+import { bookLabel, fileLine } from "../books.js";
+import { detail } from "../detail.js";
 import { append, confirmDialog, fill, h, icon } from "../dom.js";
 import { explain, language, t } from "../i18n.js";
 import { notice } from "../notices.js";
@@ -135,7 +137,7 @@ class LibraryView {
     const byTitle = new Intl.Collator(language(), { numeric: true }).compare;
     this.shown = this.books.filter((book) => words.every((word) => book.key.includes(word)));
     if (this.order.value === "newest") this.shown.sort((a, b) => b.added.localeCompare(a.added));
-    else this.shown.sort((a, b) => byTitle(a.title, b.title));
+    else this.shown.sort((a, b) => byTitle(a.title, b.title) || byTitle(a.name, b.name));
     const pages = this.books.reduce((sum, book) => sum + book.pages, 0);
     const any = this.books.length > 0;
     this.summary.textContent = words.length
@@ -174,11 +176,12 @@ class LibraryView {
         { href: `#/book/${book.id}/page/1`, onclick: (event) => this.open(event) },
         h("span.cover", {}, cover),
         h("span.book-title", {}, book.title),
+        fileLine(book),
         h("span.muted.small.numbers", {}, t.pages(book.pages)),
       ),
       h(
         "button.round-button",
-        { type: "button", "aria-label": t.removeLabel(book.title), onclick: () => this.remove(book) },
+        { type: "button", "aria-label": t.removeLabel(bookLabel(book)), onclick: () => this.remove(book) },
         icon("trash"),
       ),
     );
@@ -193,7 +196,7 @@ class LibraryView {
 
   async remove(book) {
     const yes = await confirmDialog({
-      title: t.removeTitle(book.title),
+      title: t.removeTitle(bookLabel(book)),
       text: book.uploaded ? t.removeUploadedText : t.removeText,
       yes: t.remove,
       no: t.cancel,
@@ -201,7 +204,7 @@ class LibraryView {
     if (!yes) return;
     try {
       await removeBook(book.id);
-      notice(t.removed(book.title));
+      notice(t.removed(bookLabel(book)));
     } catch (error) {
       notice(explain(error));
     }

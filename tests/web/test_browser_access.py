@@ -195,6 +195,13 @@ def test_a_new_screen_is_told_to_a_screen_reader(phone: Page) -> None:
     expect(phone.get_by_role("status").filter(has_text="Found: page 3 of testmath")).to_be_attached()
     phone.get_by_role("link", name="Library").click()
     expect(phone.get_by_role("heading", name="Library", level=1)).to_be_focused()
+    # Who comes upon it here would take it for news.
+    expect(phone.locator("body > [role=status]")).to_be_empty()
+    give(phone, "01-flat.jpg", "09-absent.jpg")
+    expect(phone.get_by_role("heading", name="History", level=1)).to_be_focused()
+    expect(phone.locator("body > [role=status]")).to_have_text(re.compile("1 of 2 photos found"))
+    phone.get_by_role("button", name="日本語").click()
+    expect(phone.locator("body > [role=status]")).to_be_empty()
 
 
 def test_motion_is_for_those_who_want_it(browser: Browser, address: str) -> None:

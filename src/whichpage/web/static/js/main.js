@@ -2,7 +2,7 @@
 import { onConnection } from "./connection.js";
 import { append, fill, h, icon } from "./dom.js";
 import { language, setLanguage, t } from "./i18n.js";
-import { notice, noticePlaces } from "./notices.js";
+import { forgetSpoken, notice, noticePlaces } from "./notices.js";
 import { imagesOf } from "./photo.js";
 import { answerScreen } from "./screens/answer.js";
 import { bookScreen } from "./screens/book.js";
@@ -40,6 +40,7 @@ async function show({ focus = true } = {}) {
   const path = location.hash.slice(1) || "/";
   const way = WAYS.find(([pattern]) => pattern.test(path)) ?? WAYS[0];
   const turn = ++drawn;
+  forgetSpoken();
   const parts = (way[0].exec(path) ?? []).slice(1).map(asNumber);
   let next;
   try {
@@ -149,10 +150,11 @@ function listenToTransfers() {
   });
 }
 
-function dropPhotos(transfer) {
+async function dropPhotos(transfer) {
   const photos = imagesOf(transfer);
-  if (photos.length < transfer.files.length) notice(t.dropNoPhotos);
-  lookUp(photos);
+  const others = photos.length < transfer.files.length;
+  await lookUp(photos);
+  if (others) notice(t.dropNoPhotos);
 }
 
 /** Looks photos up on the finding screen, whichever screen is shown. */

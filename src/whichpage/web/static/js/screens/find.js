@@ -195,8 +195,9 @@ class FindView {
       return void notice(spoken(first));
     }
     if (entries.length === 1) return void this.goTo(entries[0]);
-    notice(t.severalDone(found(entries), entries.length));
-    if (this.element.isConnected) location.hash = "#/history";
+    const leads = this.element.isConnected;
+    notice(t.severalDone(found(entries), entries.length), { next: leads });
+    if (leads) location.hash = "#/history";
   }
 
   goTo(entry) {

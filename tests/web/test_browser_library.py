@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from books import pdf_bytes
-from in_browser import opened, until
+from in_browser import ROOT, opened, until
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 pytest_plugins = ["browser_fixtures"]
@@ -105,8 +106,92 @@ def test_a_file_that_is_no_book_says_why_it_was_not_added(phone: Page) -> None:
         expect(row).to_have_attribute("data-phase", "failed")
         expect(row).to_contain_text("Not added")
         assert len(row.locator(".reason").inner_text()) > 10
-    expect(phone.locator(".upload", has_text="locked.pdf")).to_contain_text(re.compile("password|encrypted"))
+    # The page's sentence and then the server's, each a whole one.
+    locked_row = phone.locator(".upload", has_text="locked.pdf").locator(".reason p")
+    expect(locked_row).to_have_text(["This file cannot be read.", "Detail: The book is encrypted."])
     expect(phone.locator(".book")).to_have_count(5)
+
+
+def test_in_japanese_english_is_a_marked_detail_of_what_only_the_server_knows(
+    browser: Browser, address: str
+) -> None:
+    listed = json.loads(many(5))["books"]
+    kinds = ("missing", "changed", "unfinished", "unreadable", "pages")
+    for book, problem in zip(listed, kinds, strict=True):
+        book.update(problem=problem, missing=problem == "missing", error="The server says so.")
+    with opened(browser, address, locale="ja-JP") as page:
+        open_library(page)
+        cut = [pdf("words.pdf", b"no book"), pdf("locked.pdf", pdf_bytes(3, encrypted=True))]
+        page.locator(".screen-head input[type=file]").set_input_files(cut)
+        rows = page.locator(".upload")
+        expect(rows.filter(has_text="words.pdf").locator(".reason p")).to_have_text(
+            ["PDF・CBZ・ZIP のファイルではありません。"]
+        )
+        expect(rows.filter(has_text="locked.pdf").locator(".reason p")).to_have_text(
+            ["このファイルは読み込めません。", "詳細(英語): The book is encrypted."]
+        )
+        expect(rows.locator(".detail [lang=en]")).to_have_text("The book is encrypted.")
+        page.route("**/api/v1/books", lambda route: route.fulfill(json={"books": listed}))
+        page.route("**/cover*", lambda route: route.fulfill(status=404))
+        page.reload()
+        problems = page.locator(".book-problems")
+        expect(problems.locator("summary")).to_have_text(
+            [
+                "ファイルが見つからない本 (1)",
+                "ファイルが変わった本 (1)",
+                "追加が途中の本 (1)",
+                "読み込めなかった本 (2)",
+            ]
+        )
+        details = problems.locator("li").evaluate_all(
+            "rows => rows.map((row) => row.querySelector('.detail [lang=en]')?.textContent ?? null)"
+        )
+        assert details == [None, None, *["The server says so."] * 3]
+
+
+def test_a_book_that_the_library_has_is_not_said_to_be_added(phone: Page) -> None:
+    open_library(phone)
+    data = (ROOT / "demo" / "library" / "testmath.pdf").read_bytes()
+    phone.locator(".screen-head input[type=file]").set_input_files(pdf("same.pdf", data))
+    row = phone.locator(".upload", has_text="same.pdf")
+    expect(row).to_have_attribute("data-phase", "done")
+    expect(row).to_contain_text("Already in the library")
+    expect(row).not_to_contain_text("Added")
+    expect(phone.locator(".book")).to_have_count(5)
+
+
+def test_books_of_one_title_are_told_apart_by_their_files(browser: Browser, address: str) -> None:
+    listed = json.loads(many(3))["books"]
+    for book, name in zip(listed, ("one.pdf", "two.pdf", "book.pdf"), strict=True):
+        book.update(title="book", name=name, uploaded=False)
+    with opened(browser, address) as page:
+        page.route("**/api/v1/books", lambda route: route.fulfill(json={"books": listed}))
+        page.route("**/cover*", lambda route: route.fulfill(status=404))
+        open_library(page)
+        expect(page.locator(".book .file-name")).to_have_text(["one.pdf", "two.pdf"])
+        page.get_by_role("button", name="Remove book (two.pdf)").click()
+        expect(page.get_by_role("dialog")).to_contain_text("Remove “book (two.pdf)”?")
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ja-JP"])
+@pytest.mark.parametrize("width", [390, 360])
+def test_the_words_in_the_search_field_are_seen_whole(
+    browser: Browser, address: str, locale: str, width: int
+) -> None:
+    with opened(browser, address, locale=locale, viewport={"width": width, "height": 844}) as page:
+        open_library(page)
+        needed, there = page.locator(".search-field").evaluate(
+            """(field) => {
+              const style = getComputedStyle(field);
+              const pen = document.createElement("canvas").getContext("2d");
+              pen.font = style.font;
+              const cross = 20; // which clears the field, and has its place also while that is empty
+              const sides = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight) + cross;
+              const there = field.clientWidth - sides;
+              return [pen.measureText(field.placeholder).width, there];
+            }"""
+        )
+        assert needed <= there
 
 
 def test_books_wait_for_a_server_that_has_many_to_index(phone: Page) -> None:
@@ -155,10 +240,13 @@ def many(number: int) -> str:
         {
             "id": index + 1,
             "title": f"Book {index + 1}",
+            "name": f"{index + 1}.pdf",
+            "missing": False,
             "path": f"/books/{index + 1}.pdf",
             "pages": 100,
             "state": "unfinished" if index == 7 else "complete",
-            "error": None,
+            "error": "10 of 100 pages are indexed." if index == 7 else None,
+            "problem": "unfinished" if index == 7 else None,
             "cover": f"/api/v1/books/{index + 1}/cover",
             "file": None,
             "added": "2026-01-31T12:00:00Z",
@@ -191,7 +279,10 @@ def test_thousands_of_books_are_put_on_the_page_as_one_scrolls(browser: Browser,
         expect(page.locator(".book-title")).to_have_text(["Book 3999"])
         # What is amiss with a book is said.
         page.locator(".book-problems summary").click()
-        expect(page.locator(".book-problems li")).to_have_text("Book 8Not finished; add it again")
+        expect(page.locator(".book-problems summary")).to_have_text(["Not finished (1)"])
+        expect(page.locator(".book-problems li")).to_have_text(
+            "Book 88.pdfNot all of its pages are indexed. Add it again.Detail: 10 of 100 pages are indexed."
+        )
 
 
 def test_the_list_is_found_as_it_was_left(browser: Browser, address: str) -> None:

@@ -24,8 +24,12 @@ export function explain(error) {
   return t.problems[error.kind] ?? t.errors[error.status] ?? t.errors.other;
 }
 
-/** The server's own sentence beside it, in English; nothing where the page has said it all. */
-export const detailOf = (error) => (error.status === 401 ? null : (error.detail ?? null));
+// Of these the page says by itself all that there is to say.
+const ALL_SAID = new Set([401, 404, 408, 503]);
+
+/** The server's own sentence beside it, in English; null where it would say no more. */
+export const detailOf = (error) =>
+  ALL_SAID.has(error.status) || t.problems[error.kind] ? null : (error.detail ?? null);
 
 const FAIR = 0.95;
 const SURE = 0.99;

@@ -156,14 +156,25 @@ export default {
   uploadFailed: "Not added",
   uploadLost: "The connection was lost; the library shows whether the book arrived.",
   dismiss: "Dismiss",
-  failedBooks: "Could not be read",
-  unfinished: "Not finished; add it again",
+  troubledBooks: "Books with problems",
+  // By the book's `problem`; those of one heading stand together.
+  bookProblems: {
+    missing: {
+      heading: "File not found",
+      text: "Its file is not where it was. Its pages are found all the same.",
+    },
+    changed: { heading: "File changed", text: "Its file may have changed since it was added. Add it again." },
+    unfinished: { heading: "Not finished", text: "Not all of its pages are indexed. Add it again." },
+    unreadable: { heading: "Could not be read", text: "Its file cannot be read." },
+    pages: { heading: "Could not be read", text: "Some of its pages cannot be read." },
+  },
 
   offline: "The computer running whichpage cannot be reached. Trying again…",
   online: "Connected again",
   keyLabel: "Or type the key here, or paste the link",
   keyOpen: "Open",
   keyWrong: "This is not the key.",
+  detail: "Detail:",
   errors: {
     400: "This request could not be understood.",
     401: "This page needs its key. Open it with the QR code or the link that “whichpage serve” printed.",
@@ -180,5 +191,6 @@ export default {
   problems: {
     "file-changed": "The book's file is gone, or has changed since it was added.",
     "library-changed": "The library was changed meanwhile. Please try again.",
+    "unsupported-media": "This is not a PDF, CBZ or ZIP file.",
   },
 };

@@ -158,14 +158,30 @@ export default {
   uploadFailed: "追加できませんでした",
   uploadLost: "接続が切れました。本が届いたかどうかは、本棚で確かめてください。",
   dismiss: "閉じる",
-  failedBooks: "読み込めなかった本",
-  unfinished: "途中で止まっています。もう一度追加してください",
+  troubledBooks: "確認が必要な本",
+  bookProblems: {
+    missing: {
+      heading: "ファイルが見つからない本",
+      text: "ファイルが元の場所にありません。写真からは今までどおりさがせます。",
+    },
+    changed: {
+      heading: "ファイルが変わった本",
+      text: "追加したあとでファイルが変わったようです。もう一度追加してください。",
+    },
+    unfinished: {
+      heading: "追加が途中の本",
+      text: "まだ全部のページを読み込んでいません。もう一度追加してください。",
+    },
+    unreadable: { heading: "読み込めなかった本", text: "ファイルを読み込めません。" },
+    pages: { heading: "読み込めなかった本", text: "読み取れないページがあります。" },
+  },
 
   offline: "whichpage を動かしているパソコンにつながりません。もう一度試しています…",
   online: "つながりました",
   keyLabel: "または、鍵を入力するか、リンクを貼り付けてください",
   keyOpen: "開く",
   keyWrong: "鍵が違います。",
+  detail: "詳細(英語):",
   errors: {
     400: "この要求は処理できませんでした。",
     401: "この画面には鍵が必要です。「whichpage serve」が表示した QR コードかリンクから開いてください。",
@@ -181,5 +197,6 @@ export default {
   problems: {
     "file-changed": "本のファイルがなくなったか、追加したあとで変わっています。",
     "library-changed": "その間に本棚の中身が変わりました。もう一度試してください。",
+    "unsupported-media": "PDF・CBZ・ZIP のファイルではありません。",
   },
 };

@@ -1,6 +1,7 @@
 // A screen that cannot be shown says why.
 import { Unreachable } from "../api.js";
 import { reachable } from "../connection.js";
+import { detail } from "../detail.js";
 import { h, icon } from "../dom.js";
 import { detailOf, explain, t } from "../i18n.js";
 import { keyForm } from "../key_form.js";
@@ -15,7 +16,7 @@ export function failure(error, text = null) {
     {},
     icon(gone ? "offline" : "warning"),
     h("h1", { tabindex: -1 }, said),
-    error && detailOf(error) ? h("p.muted", {}, detailOf(error)) : null,
+    error && detail(detailOf(error)),
     error?.status === 401 ? keyForm(again) : null,
     error
       ? h("button.button", { type: "button", onclick: again }, t.retry)

@@ -250,17 +250,17 @@ class FindView {
       if (again) again();
       else this.arrive();
     };
-    const detail = error.status === 401 ? keyForm(entered) : detailOf(error);
-    this.showProblem(explain(error), detail, error.status === 401 ? null : again);
+    const more = error.status === 401 ? keyForm(entered) : detail(detailOf(error));
+    this.showProblem(explain(error), more, error.status === 401 ? null : again);
   }
 
-  showProblem(text, detail, again) {
+  showProblem(text, more, again) {
     this.problem.hidden = !text;
     if (!text) return;
     fill(
       this.problem,
       icon("warning"),
-      h("div", {}, h("p", {}, text), detail ? h("div.small", {}, detail) : null),
+      h("div", {}, h("p", {}, text), more ? h("div.small", {}, more) : null),
       again ? h("button.button", { type: "button", onclick: again }, t.retry) : null,
     );
   }

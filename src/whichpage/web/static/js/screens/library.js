@@ -55,7 +55,7 @@ class LibraryView {
       append(this.order, h("option", { value, selected: value === setting("order") }, text));
     }
     this.tools = h("div.library-tools", {}, h("div.search", {}, icon("search"), this.search), this.order);
-    this.problems = h("section.book-problems", { "aria-label": t.failedBooks });
+    this.problems = h("section.book-problems", { "aria-label": t.troubledBooks });
     this.grid = h("ul.book-grid");
     this.more = h("div.more", { "aria-hidden": "true" });
     this.none = h("p.none-matching.muted");
@@ -212,25 +212,22 @@ class LibraryView {
     this.element.querySelector("h1").focus({ preventScroll: true }); // the button that had it is gone
   }
 
-  /** Books with something amiss, and what it is. */
+  /** Books with something amiss and what it is, under a heading for each kind of problem. */
   drawProblems() {
-    const amiss = this.books.filter((book) => book.error || book.state === "unfinished");
-    this.problems.hidden = amiss.length === 0;
-    fill(
-      this.problems,
+    const amiss = new Map();
+    for (const book of this.books) {
+      const heading = t.bookProblems[book.problem]?.heading;
+      if (heading) amiss.set(heading, [...(amiss.get(heading) ?? []), book]);
+    }
+    this.problems.hidden = amiss.size === 0;
+    const group = ([heading, books]) =>
       h(
         "details",
         {},
-        h("summary", {}, icon("warning"), `${t.failedBooks} (${amiss.length})`),
-        h(
-          "ul",
-          {},
-          amiss.map((book) =>
-            h("li", {}, h("strong", {}, book.title), h("p.small", {}, book.error ?? t.unfinished)),
-          ),
-        ),
-      ),
-    );
+        h("summary", {}, icon("warning"), `${heading} (${books.length})`),
+        h("ul", {}, books.map(amissBook)),
+      );
+    fill(this.problems, [...amiss].map(group));
   }
 
   key(event) {
@@ -248,6 +245,20 @@ class LibraryView {
     document.removeEventListener("keydown", this.onKey);
   }
 }
+
+// Of these the page says by itself all that there is to say.
+const ALL_SAID = ["missing", "changed"];
+
+/** A book with something amiss; where its file was, if that is gone. */
+const amissBook = (book) =>
+  h(
+    "li",
+    {},
+    h("strong", {}, book.title),
+    book.problem === "missing" ? h("span.file-name", {}, book.path) : fileLine(book),
+    h("p.small", {}, t.bookProblems[book.problem].text),
+    ALL_SAID.includes(book.problem) ? null : detail(book.error),
+  );
 
 /** The button that adds books. */
 const addButton = () =>

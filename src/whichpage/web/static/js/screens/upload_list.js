@@ -1,5 +1,6 @@
 // The uploads above the books: how far each has come, and why one failed.
-import { h, icon } from "../dom.js";
+import { detail } from "../detail.js";
+import { fill, h, icon } from "../dom.js";
 import { t } from "../i18n.js";
 import { speak } from "../notices.js";
 import { allUploads, dismiss, onUpload } from "../uploads.js";
@@ -32,7 +33,7 @@ export function uploadList() {
 function uploadRow(upload) {
   const bar = h("progress", { "aria-label": upload.name, max: 1 });
   const state = h("span.small.numbers");
-  const reason = h("p.small.reason");
+  const reason = h("div.small.reason");
   const away = h(
     "button.round-button",
     { type: "button", "aria-label": `${t.dismiss}: ${upload.name}`, onclick: () => dismiss(upload) },
@@ -49,8 +50,9 @@ function uploadRow(upload) {
   const update = () => {
     element.dataset.phase = upload.phase;
     state.textContent = stateText(upload);
-    reason.textContent = [upload.error, upload.detail].filter(Boolean).join(" ");
-    reason.hidden = !reason.textContent;
+    const why = upload.error ?? (upload.phase === "done" && upload.detail ? t.uploadIncomplete : null);
+    fill(reason, why && h("p", {}, why), detail(upload.detail));
+    reason.hidden = !reason.firstChild;
     const fraction = progress(upload);
     if (fraction === null) bar.removeAttribute("value");
     else bar.value = fraction;

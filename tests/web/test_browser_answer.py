@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
+import shutil
+from pathlib import Path
+from typing import Any
 
-from in_browser import found, opened, until
+from in_browser import ROOT, books_of, found, give, made_up, opened, serving, until
 from playwright.sync_api import Browser, Page, Route, expect
 
+from whichpage.library import Library
+
 pytest_plugins = ["browser_fixtures"]
+
+FIND = re.compile(r"/api/v1/find$")
+NOT_WHERE_IT_WAS = "The book's file is not where it was; this is the page as it was indexed."
 
 
 def shown_page(page: Page) -> str | None:
@@ -18,9 +25,12 @@ def shown_page(page: Page) -> str | None:
 
 
 def book_id(address: str, title: str) -> int:
-    with urllib.request.urlopen(f"{address}api/v1/books") as answer:
-        books = json.load(answer)["books"]
-    return next(int(book["id"]) for book in books if book["title"] == title)
+    return int(books_of(address)[title]["id"])
+
+
+def short(book: dict[str, Any], **other: Any) -> dict[str, Any]:
+    """A book as an answer has it."""
+    return {key: book[key] for key in ("id", "title", "name", "pages", "missing")} | other
 
 
 def test_the_page_is_outlined_where_the_server_saw_it(phone: Page) -> None:
@@ -301,3 +311,110 @@ def test_page_and_photo_can_be_enlarged(phone: Page) -> None:
     expect(phone.locator("dialog img")).to_have_attribute("alt", "Page 3 of testmath")
     phone.get_by_role("button", name="Close").click()
     expect(phone.locator("dialog")).to_have_count(0)
+
+
+def test_a_book_is_named_by_its_file_where_its_title_tells_less(phone: Page, address: str) -> None:
+    """As of chapters that one program made: they all have its title."""
+    found(phone, "01-flat.jpg")
+    expect(phone.locator(".answer-book")).to_have_text("testmath")
+    expect(phone.locator(".answer-head .file-name")).to_have_count(0)  # testmath.pdf says no more
+    shared = short(books_of(address)["testmath"], title="book.html", name="chapter 2.pdf")
+    answer = made_up({"book": shared, "page": 3})
+    phone.route(FIND, lambda route: route.fulfill(json=answer))
+    give(phone, "01-flat.jpg")
+    expect(phone.locator(".answer-head .file-name")).to_have_text("chapter 2.pdf")
+    phone.get_by_role("link", name="History").click()
+    expect(phone.locator(".history-list li").first).to_contain_text("book.html")
+    expect(phone.locator(".history-list .file-name")).to_have_text(["chapter 2.pdf"])
+    near = made_up({"book": shared, "page": 3, "verified": False}) | {"status": "not_found"}
+    phone.route(FIND, lambda route: route.fulfill(json=near))
+    give(phone, "01-flat.jpg")
+    phone.locator(".nearest summary").click()
+    expect(phone.locator(".nearest .file-name")).to_have_text("chapter 2.pdf")
+    expect(phone.locator(".nearest .file-name")).to_be_visible()
+
+
+def test_pages_of_several_books_are_named_by_their_books(phone: Page, address: str) -> None:
+    books = books_of(address)
+    first, second = (short(books[title]) for title in ("testmath", "kanbun-ja"))
+    answers = [
+        made_up({"book": first, "page": 3}, {"book": second, "page": 4}),
+        made_up(
+            {"book": {**first, "title": "book.html", "name": "one.pdf"}, "page": 3},
+            {"book": {**second, "title": "book.html", "name": "a very long name of two.pdf"}, "page": 4},
+        ),
+    ]
+    phone.route(FIND, lambda route: route.fulfill(json=answers.pop(0)))
+    expected = {"one.pdf": "a very long name of two.pdf", "testmath": "kanbun-ja"}
+    for one, other in reversed(expected.items()):
+        give(phone, "01-flat.jpg")
+        # In the order of the books in the library.
+        (number, name), (last, rest) = sorted(
+            [(first["id"], f"Page 3 {one}"), (second["id"], f"Page 4 {other}")]
+        )
+        assert number != last
+        expect(phone.locator(".match-tab")).to_have_text([name, rest])
+        phone.get_by_role("button", name=rest, exact=True).click()
+        expect(phone.locator("h1")).to_have_text(rest[:6])
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+        for tab in phone.locator(".match-tab").all():
+            box = tab.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 390
+    phone.get_by_role("link", name="History").click()
+    rows = phone.locator(".history-list li")
+    for row, names in zip(rows.all(), expected.items(), strict=True):
+        for name in names:
+            expect(row.locator(".history-book", has_text=name)).to_be_visible()
+
+
+def test_the_answer_of_a_book_that_was_removed_since_says_so(phone: Page) -> None:
+    book = {"id": 999999, "title": "Gone", "name": "gone.pdf", "pages": 9, "missing": False}
+    answer = made_up({"book": book, "page": 5, "file": "/api/v1/books/999999/file#page=5"})
+    asked: list[str] = []
+    phone.on("request", lambda one: asked.append(one.url.partition("/api/v1/")[2]))
+    phone.route(FIND, lambda route: route.fulfill(json=answer))
+    give(phone, "01-flat.jpg")
+    expect(phone.locator("h1")).to_have_text("Page 5")
+    expect(phone.locator(".answer")).to_contain_text("This book is not in the library any more.")
+    expect(phone.get_by_role("link", name="Open the PDF")).to_have_count(0)
+    expect(phone.locator(".reader-actions")).to_have_count(0)
+    phone.wait_for_timeout(500)
+    pictures = [one for one in asked if one.startswith("books/999999/pages/5/image")]
+    assert len(pictures) <= 1
+    phone.reload()
+    expect(phone.locator(".answer")).to_contain_text("This book is not in the library any more.")
+
+
+def test_of_a_book_whose_file_is_gone_it_is_said_that_the_page_is_as_it_was_indexed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    path = tmp_path / "books" / "kanbun.pdf"
+    path.parent.mkdir()
+    shutil.copy(ROOT / "demo" / "library" / "kanbun-ja.pdf", path)
+    with Library.open(tmp_path / "library", create=True) as library:
+        library.add(path)
+    with serving(tmp_path / "library") as address, opened(browser, address) as page:
+        found(page, "05-written-on.jpg")
+        note = page.locator(".reader-note")
+        expect(page.get_by_role("link", name="Open the PDF")).to_be_visible()
+        expect(note).to_be_hidden()
+        path.rename(path.with_suffix(".moved"))
+        page.reload()  # the answer is that of before, the book is not
+        expect(note).to_have_text(NOT_WHERE_IT_WAS)
+        expect(page.get_by_role("link", name="Open the PDF")).to_have_count(0)
+        found(page, "05-written-on.jpg")
+        expect(note).to_have_text(NOT_WHERE_IT_WAS)
+        assert page.locator(".leaf:not([inert]) img").evaluate("image => image.naturalWidth") > 100
+        page.goto("/#/library")
+        problems = page.locator(".book-problems")
+        expect(problems.locator("summary")).to_have_text(["File not found (1)"])
+        expect(problems).not_to_contain_text("Could not be read")
+        problems.locator("summary").click()
+        expect(problems.locator("li")).to_contain_text(str(path))
+        path.with_suffix(".moved").rename(path)
+        path.write_bytes(path.read_bytes() + b"\n")  # another file now
+        page.locator(".book").get_by_role("link").click()
+        expect(note).to_contain_text("may have changed since it was added")
+        expect(page.get_by_role("link", name="Open the PDF")).to_have_count(0)

@@ -1,7 +1,8 @@
 // A book to leaf through: page by page with buttons, arrow keys, a slider or a swipe; its PDF, link and text.
-import { pageImage, pageText, pause, picture, Unreachable } from "./api.js";
+import { book as askFor, pageImage, pageText, pause, picture, Unreachable } from "./api.js";
 import { copy } from "./clipboard.js";
 import { reachable } from "./connection.js";
+import { detail } from "./detail.js";
 import { append, fill, h, icon, showBlob } from "./dom.js";
 import { enlarged } from "./enlarged.js";
 import { detailOf, explain, t } from "./i18n.js";
@@ -14,16 +15,20 @@ const ZOOMED = 1.05; // pinched so far, a drag is to look around and not to turn
 
 const zoomed = () => (window.visualViewport?.scale ?? 1) > ZOOMED;
 
+const removed = (error) => error.kind === "book-not-found";
+
 /** The address that opens the page at a page of a book. */
 export const pageLink = (book, page) => `${location.origin}${location.pathname}#/book/${book}/page/${page}`;
 
 export class Reader {
   /**
-   * @param {{id: number, title: string, pages: number, file: string|null}} book `file` without a fragment
+   * @param {{id: number, title: string, pages: number, file: string|null, missing?: boolean, problem?: string|null}}
+   *   book `file` without a fragment
    * @param {number} page the page to begin with
-   * @param {(page: number) => void} [onPage] called when another page is shown
+   * @param {{onPage?: (page: number) => void, fresh?: boolean}} how `onPage` is called when another page is shown;
+   *   `fresh`: the book is as the server knows it now, and not as an answer of some time ago has it
    */
-  constructor(book, page, onPage = () => undefined) {
+  constructor(book, page, { onPage = () => undefined, fresh = false } = {}) {
     this.book = book;
     this.home = page;
     this.said = page; // the page that a screen reader has heard of last
@@ -35,6 +40,8 @@ export class Reader {
     window.visualViewport?.addEventListener("resize", this.onZoom);
     this.onZoom();
     this.show(page);
+    this.asked = fresh ? Promise.resolve(book) : null;
+    this.look();
   }
 
   build() {
@@ -68,7 +75,9 @@ export class Reader {
       { type: "button", onclick: () => this.show(this.home) },
       t.backToFound(this.home),
     );
-    this.open = this.book.file ? h("a.button.primary", { target: "_blank", rel: "noopener" }) : null;
+    this.open = h("a.button.primary", { target: "_blank", rel: "noopener" });
+    this.note = h("p.reader-note", { role: "status" });
+    this.actions = h("div.reader-actions");
     this.link = h(
       "button.button",
       { type: "button", onclick: () => copy(pageLink(this.book.id, this.page), t.linkCopied) },
@@ -87,10 +96,44 @@ export class Reader {
         this.forward,
       ),
       this.homeward,
+      this.note,
       h("div.reader-stage", {}, this.stage, this.zoom),
-      h("div.reader-actions", {}, this.open, this.link),
+      this.actions,
       this.text,
     );
+    this.tell(this.book);
+  }
+
+  /** Says what has become of the book's file; one that is no longer what was indexed cannot be opened. */
+  tell({ missing, problem }) {
+    const strayed = missing ? t.fileMissing : problem === "changed" ? t.fileChanged : "";
+    if (this.note.textContent !== strayed) this.note.textContent = strayed;
+    this.note.hidden = !strayed;
+    fill(this.actions, this.book.file && !strayed ? this.open : null, this.link);
+  }
+
+  /** The book as the server knows it now; asked for once, and again where it could not say. */
+  now() {
+    this.asked ??= askFor(this.book.id).catch((error) => {
+      this.asked = null;
+      throw error;
+    });
+    return this.asked;
+  }
+
+  /** Looks what has become of the book. */
+  async look() {
+    try {
+      this.tell(await this.now());
+    } catch (error) {
+      if (removed(error)) this.lose();
+    }
+  }
+
+  /** The book is not in the library any more: there is nothing to leaf through. */
+  lose() {
+    this.destroy();
+    fill(this.element, h("p.book-gone", { role: "status" }, icon("warning"), t.noSuchBook));
   }
 
   /** Shows a page, whatever turn is under way; the pages beside it are fetched along. */
@@ -126,10 +169,8 @@ export class Reader {
     // A button that is pressed away loses the focus, and with it the reader's place on the page.
     if (held === this.homeward ? this.homeward.hidden : held?.disabled && this.element.contains(held))
       (this.forward.disabled ? this.backward : this.forward).focus({ preventScroll: true });
-    if (this.open) {
-      this.open.href = `${book.file}#page=${page}`;
-      fill(this.open, icon("open"), h("span", {}, t.openPdf(page)));
-    }
+    this.open.href = `${book.file}#page=${page}`;
+    fill(this.open, icon("open"), h("span", {}, t.openPdf(page)));
     this.settled();
   }
 
@@ -153,20 +194,23 @@ export class Reader {
 
   /** Asks for a picture that did not come: again where the server is busy or away, else why it does not. */
   async mend(leaf, image) {
-    const say = (...lines) => fill(leaf, h("div.muted", {}, lines.map((line) => line && h("p", {}, line))));
+    const say = (text, ...more) => fill(leaf, h("div.muted", {}, h("p", {}, text), more));
     while (leaf.isConnected) {
       try {
+        await this.now(); // of a book that was removed nothing is asked for twice
         const blob = await picture(image.getAttribute("src"));
         image.addEventListener("error", () => say(t.pageUnreadable));
         return void fill(leaf, showBlob(image, blob));
       } catch (error) {
-        if (error instanceof Unreachable) {
+        if (removed(error)) {
+          return this.lose();
+        } else if (error instanceof Unreachable) {
           say(t.offline);
           await reachable();
         } else if (error.status === 503) {
           say(t.busyWait(error.retryAfter));
           await pause(error.retryAfter);
-        } else return void say(t.pageUnreadable, explain(error), detailOf(error));
+        } else return void say(t.pageUnreadable, h("p", {}, explain(error)), detail(detailOf(error)));
       }
     }
   }

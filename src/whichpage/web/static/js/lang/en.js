@@ -113,6 +113,8 @@ export default {
   pageAlt: (n, title) => `Page ${n} of ${title}`,
   pageUnreadable: "This page cannot be shown.",
   noSuchBook: "This book is not in the library any more.",
+  fileMissing: "The book's file is not where it was; this is the page as it was indexed.",
+  fileChanged: "The book's file may have changed since it was added; this is the page as it was indexed.",
   inLibrary: "See it in the library",
 
   historyTitle: "History",

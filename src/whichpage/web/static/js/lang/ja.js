@@ -115,6 +115,8 @@ export default {
   pageAlt: (n, title) => `「${title}」の ${n}ページ`,
   pageUnreadable: "このページは表示できません。",
   noSuchBook: "この本は、もう本棚にありません。",
+  fileMissing: "本のファイルが元の場所にありません。これは追加したときのページの画像です。",
+  fileChanged: "本のファイルが、追加したあとで変わったようです。これは追加したときのページの画像です。",
   inLibrary: "本棚で見る",
 
   historyTitle: "履歴",

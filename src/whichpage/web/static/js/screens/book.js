@@ -16,9 +16,10 @@ export async function bookScreen(id, page) {
     return error.status === 404 || error.status === 422 ? failure(null, t.noSuchBook) : failure(error);
   }
   const heading = h("h1", { tabindex: -1 }, found.title);
-  const reader = new Reader(found, Math.min(Math.max(page, 1), found.pages), (shown) => {
+  const reader = new Reader(found, Math.min(Math.max(page, 1), found.pages), {
+    fresh: true,
     // The address follows, so that reloading or sharing it opens what is shown; no step back for each page.
-    history.replaceState(history.state, "", `#/book/${id}/page/${shown}`);
+    onPage: (shown) => history.replaceState(history.state, "", `#/book/${id}/page/${shown}`),
   });
   const element = h(
     "article.book-screen",

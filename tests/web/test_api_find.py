@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from books import page_image
+from books import image_bytes, page_image
 from PIL import Image
 from running import DEMO, running
 
@@ -148,6 +148,18 @@ def test_a_photo_is_looked_for_again_when_the_book_that_it_shows_is_removed_mean
     assert missed
 
 
+def test_a_page_that_is_an_image_says_which(client: httpx.Client, library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    names = ["page2.png", "page10.png", "page11.png"]
+    for seed, name in enumerate(names, 1):
+        (folder / name).write_bytes(image_bytes(seed, "PNG"))
+    library.add(folder)
+    matches = client.post("find", content=photo_of(2)).json()["matches"]
+    assert matches
+    assert [match["image_name"] for match in matches] == [names[match["page"] - 1] for match in matches]
+
+
 def test_an_empty_library_finds_nothing(client: httpx.Client) -> None:
     answer = client.post("find", content=photo_of(1)).json()
     assert (answer["status"], answer["matches"]) == ("not_found", [])
@@ -159,7 +171,7 @@ def test_an_empty_library_finds_nothing(client: httpx.Client) -> None:
         (b"", 422, "The photo is empty."),
         (b"<html>", 422, "is not a photo that can be read"),
         (PHOTO.read_bytes()[:2000], 422, "is not a photo that can be read"),
-        (b"%PDF-1.4", 422, "is not a photo that can be read"),
+        (b"%PDF-1.4", 422, "is a PDF, not a photo"),
         (png(60_000, 60_000), 413, "pixels"),
         (gif_bomb(), 413, "pixels"),
         (png(8, 8), 422, "too small"),

@@ -61,6 +61,9 @@ class MatchOut(BaseModel):
     image: str = Field(description="The page as a picture.")
     file: str | None = Field(description="The book's PDF at this page; null where it is no PDF.")
     text: str | None = Field(description="The page's text; null where the book is no PDF.")
+    image_name: str | None = Field(
+        default=None, description="Of a page of a folder or an archive of images: the image's name in it."
+    )
 
 
 class FindOut(BaseModel):

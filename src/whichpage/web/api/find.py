@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -94,7 +95,7 @@ def _find(library: Library, photo: bytes, *, top: int) -> tuple[Answer, list[dic
         LibraryChanged: books are being removed faster than one photo can be looked for.
     """
     for _ in range(_SEARCHES):
-        answer = library.find(photo, top=top)
+        answer = library.with_image_names(library.find(photo, top=top))
         with suppress(BookNotFound):  # one that was found has been removed
             return answer, [_links(library.catalog.book_at(match.source), match) for match in answer.matches]
     raise LibraryChanged("the library was changed while it was searched; search again")
@@ -115,6 +116,7 @@ def _links(book: Book, match: Match) -> dict[str, Any]:
     is_pdf = links.is_pdf(book.path)
     return {
         "source": links.path_text(match.source),
+        "image_name": match.image_name and links.path_text(Path(match.image_name)),
         "book": links.book_ref(book),
         "image": links.image(book, match.page),
         "file": links.file(book, match.page, is_pdf=is_pdf),

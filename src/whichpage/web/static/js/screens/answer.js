@@ -68,6 +68,7 @@ function headParts(match) {
       h("span.numbers", {}, String(match.page)),
       t.pageAfter ? h("small", {}, t.pageAfter) : null,
     ),
+    match.image_name ? h("p.file-name", { title: match.image_name }, match.image_name) : null,
     h(
       "p.answer-certainty",
       {},

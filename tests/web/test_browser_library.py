@@ -29,6 +29,7 @@ def test_the_books_are_shown_with_covers_and_page_counts(desktop: Page) -> None:
     expect(desktop.locator(".book-title")).to_have_text(TITLES)
     expect(desktop.locator(".screen-head p")).to_have_text("5 books, 182 pages")
     expect(desktop.locator(".book", has_text="testmath")).to_contain_text("41 pages")
+    expect(desktop.locator(".cover img")).to_have_count(len(TITLES))
     for cover in desktop.locator(".cover img").all():
         expect(cover).to_have_js_property("complete", True)
         assert cover.evaluate("image => image.naturalWidth") > 100

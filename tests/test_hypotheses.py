@@ -85,7 +85,7 @@ def test_frame_is_tried_at_its_four_turns() -> None:
 
 
 def test_visible_share_is_that_of_the_area() -> None:
-    view = PageView(CORNERS, 0.9)
+    view = PageView(CORNERS - np.float32(0.5), 0.9)
     assert hypotheses.visible_share(view, decode(np.zeros((1000, 900), np.uint8))) == pytest.approx(1)
     assert hypotheses.visible_share(view, decode(np.zeros((500, 900), np.uint8))) == pytest.approx(0.5)
     assert hypotheses.visible_share(view, decode(np.zeros((500, 450), np.uint8))) == pytest.approx(0.25)

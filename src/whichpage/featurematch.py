@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from whichpage import placing
 from whichpage.features import LocalFeatures, PageFeatures
-from whichpage.types import Quad
+from whichpage.types import Quad, outline
 
 # Likeness, -1 to 1, from which two features may be of the same place, and so many must be.
 _ALIKE, _FEWEST = 0.35, 6
@@ -39,9 +39,7 @@ def on_photo(features: LocalFeatures, quad: Quad, *, photo: tuple[int, int]) -> 
         quad: (4, 2) the part's corners in the photo's pixels.
         photo: the photo's height and width.
     """
-    h, w = features.size
-    frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5
-    to_photo = cv2.getPerspectiveTransform(frame, quad.astype(np.float32))
+    to_photo = cv2.getPerspectiveTransform(outline(features.size), quad.astype(np.float32))
     points = cv2.perspectiveTransform(features.points[None], to_photo)[0] if len(features.points) else []
     return LocalFeatures(np.asarray(points, np.float32).reshape(-1, 2), features.vectors, photo)
 

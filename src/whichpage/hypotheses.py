@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage.photo import Photo, side_lengths
-from whichpage.types import THUMBNAIL_PIXELS, PageView, Quad
+from whichpage.types import THUMBNAIL_PIXELS, PageView, Quad, outline
 
 # How much further out a side is tried that the photo does not show, and for how many sides.
 _STRETCHES = (1.0, 1.13, 1.28)
@@ -113,8 +113,7 @@ def far(view: PageView, photo: Photo) -> list[Quad]:
 
 def frame(photo: Photo) -> list[Quad]:
     """The photo's frame itself as the page, as in a scan."""
-    height, width = photo.pixels.shape[:2]
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
+    corners = outline((photo.pixels.shape[0], photo.pixels.shape[1]))
     return [_turned(corners, turn) for turn in range(4)]
 
 
@@ -165,9 +164,7 @@ def unseen(photo: Photo) -> PageView:
 
 def visible_share(view: PageView, photo: Photo) -> float:
     """How much of the page's area is in the photo, 0 to 1."""
-    height, width = photo.pixels.shape[:2]
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    shared, _ = cv2.intersectConvexConvex(view.quad, corners)
+    shared, _ = cv2.intersectConvexConvex(view.quad, outline((photo.pixels.shape[0], photo.pixels.shape[1])))
     return float(shared) / max(float(cv2.contourArea(view.quad)), 1.0)
 
 

@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from whichpage.bitmaps import eight_bit, turned
 from whichpage.errors import PhotoError, PhotoTooLarge
-from whichpage.types import Colour, Grey, Quad
+from whichpage.types import Colour, Grey, Quad, outline
 
 MAX_PHOTO_BYTES = 100_000_000
 MAX_PHOTO_PIXELS = 100_000_000
@@ -260,7 +260,7 @@ def rectify(
     # Not always a power of two: halving odd sizes rounds.
     ratio = np.array(grey.shape[::-1]) / np.array(photo.pyramid[0].shape[::-1])
     shrunk = (quad + 0.5) * ratio - 0.5
-    frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5 + np.array([left, top], np.float32)
+    frame = outline(size) + np.array([left, top], np.float32)
     matrix = np.asarray(cv2.getPerspectiveTransform(shrunk.astype(np.float32), frame), np.float64)
     out = (w + 2 * left, h + 2 * top)
     flat = cv2.warpPerspective(grey, matrix, out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -275,8 +275,7 @@ def rectify(
 
 def _seen(grey: Grey, matrix: NDArray[np.float64], out: tuple[int, int]) -> NDArray[np.uint8]:
     """(H, W) uint8, not 0 where the picture, (W, H), that a homography makes of an image shows the image."""
-    height, width = grey.shape
-    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]]) - 0.5
+    frame = outline((grey.shape[0], grey.shape[1]))
     x, y, depth = matrix @ np.concatenate([frame, np.ones((4, 1))], axis=1).T
     if (depth > 0).all() or (depth < 0).all():
         corners = np.stack([x / depth, y / depth], -1)

@@ -15,6 +15,7 @@ from whichpage import verify
 from whichpage.photo import decode
 from whichpage.printed import PrintedLine
 from whichpage.textmatch import pieces
+from whichpage.types import outline
 
 # Pages that correlate by more than this, laid one over the other as a photo is, print nearly the same.
 SAME_PRINT = 0.5
@@ -29,8 +30,7 @@ def prints_like(page: bytes, others: Sequence[bytes]) -> list[bool]:
     pixels = np.asarray(cv2.imdecode(np.frombuffer(page, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
     wider = cv2.copyMakeBorder(pixels, _AROUND, _AROUND, _AROUND, _AROUND, cv2.BORDER_REPLICATE)
     photo = decode(np.asarray(wider, np.uint8))
-    height, width = pixels.shape
-    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + (_AROUND - 0.5)
+    quad = outline((pixels.shape[0], pixels.shape[1])) + np.float32(_AROUND)
     alike = []
     for other in others:
         thumbnail = verify.Thumbnail(other)

@@ -1,4 +1,4 @@
-"""The words the stages speak: frozen values without behaviour.
+"""The words the stages speak: frozen values without behaviour, and the one convention of where pixels lie.
 
 Pixels are uint8, rows first. Page numbers are 1-based as people say them. Coordinates are (x, y) in
 pixels, x to the right and y down, the centre of the top left pixel at (0, 0).
@@ -37,6 +37,12 @@ FEATURE_HEAD = 4
 Grey = NDArray[np.uint8]  # (H, W)
 Colour = NDArray[np.uint8]  # (H, W, 3), RGB
 Quad = NDArray[np.float32]  # (4, 2): top left, top right, bottom right, bottom left, in the page's own order
+
+
+def outline(size: tuple[int, int]) -> Quad:
+    """The corners of an image, of a height and width: half a pixel beyond its outermost pixels' centres."""
+    height, width = size
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - np.float32(0.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ from whichpage.blocks import Blocks, best_near, leads, peaks
 from whichpage.contrast import WINDOW, local_contrast
 from whichpage.errors import LibraryError
 from whichpage.photo import Photo, rectify
-from whichpage.types import Grey, Quad
+from whichpage.types import Grey, Quad, outline
 from whichpage.warps import Membrane, Placement, Polynomial, Warp, basis
 
 PAGE_SIZE = (480, 336)  # (H, W) in which pages are compared; landscape pages lie on their side of it
@@ -162,10 +162,7 @@ def sheet(photo: Photo, quad: Quad, *, landscape: bool) -> Sheet:
     size, margin = (PAGE_SIZE[::-1], MARGIN[::-1]) if landscape else (PAGE_SIZE, MARGIN)
     grey, inside = rectify(photo, quad, size=size, margin=margin)
     seen = np.asarray(cv2.erode(inside.astype(np.float32), np.ones((9, 9))), np.float32)
-    h, w = size
-    corners = (
-        np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5 + np.array(margin[::-1], np.float32)
-    )
+    corners = outline(size) + np.array(margin[::-1], np.float32)
     to_photo = np.asarray(cv2.getPerspectiveTransform(corners, quad.astype(np.float32)), np.float64)
     quarter = (seen.shape[1] // 4, seen.shape[0] // 4)
     seen_small = np.asarray(cv2.resize(seen, quarter, interpolation=cv2.INTER_AREA), np.float32)

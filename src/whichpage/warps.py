@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from whichpage.types import Quad
+from whichpage.types import Quad, outline
 
 # How often a warp is followed back; see `Warp.inverse`.
 _ROUNDS = 5
@@ -143,9 +143,7 @@ class Placement:
     @classmethod
     def flat(cls, quad: Quad, *, size: tuple[int, int]) -> Placement:
         """A page that lies flat within its corners (4, 2) in working pixels."""
-        h, w = size
-        frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32) - 0.5
-        to_photo = np.asarray(cv2.getPerspectiveTransform(frame, quad.astype(np.float32)), np.float64)
+        to_photo = np.asarray(cv2.getPerspectiveTransform(outline(size), quad.astype(np.float32)), np.float64)
         return cls(size, Warp(size, (0, 0)), to_photo)
 
     @cached_property

@@ -1045,8 +1045,8 @@ def test_format_1_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     folder = made_of_format(1, tmp_path)
     connect: Any = sqlite3.connect
 
-    def read_only(name: str, **options: Any) -> Any:
-        return connect(f"{name}?mode=ro", **options)
+    def read_only(path: Path, **options: Any) -> Any:
+        return connect(f"{path.as_uri()}?mode=ro", **{**options, "uri": True})
 
     monkeypatch.setattr(sqlite3, "connect", read_only)
     with pytest.raises(LibraryError, match=r"older whichpage .* up to date: attempt to write a readonly"):

@@ -196,13 +196,14 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        how = "?immutable=1" if self._is_sealed() else ""
+        # As a URI only then: SQLite takes none of a Windows share.
+        sealed = self._is_sealed()
         return sqlite3.connect(
-            f"{self.path.as_uri()}{how}",
+            f"{self.path.as_uri()}?immutable=1" if sealed else self.path,
             timeout=_BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
-            uri=True,
+            uri=sealed,
         )
 
     def _is_sealed(self) -> bool:

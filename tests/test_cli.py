@@ -315,11 +315,13 @@ def test_folders_are_walked_for_photos(
         Path(name).write_bytes(b"%PDF-1.4")
     photos = ["in/b9.jpg", "in/b10.jpg", "in/deep/a.png"]
     library.answers.update(dict.fromkeys(("b9.jpg", "b10.jpg", "a.png", "y"), FOUND))
+    Path("in/b9.whichpage.jpg").write_bytes(b"a picture of an answer")
     library.answers["empty"] = PhotoError("empty is a folder, not a photo.")
-    assert run(["find", "in", "y", "empty"]) == 2
+    library.answers["x" * 300] = PhotoError("too long.")
+    assert run(["find", "x" * 300, "in", "y", "empty"]) == 2
     out, err = capsys.readouterr()
     assert [line.split("\t")[0] for line in out.splitlines()] == [*photos, "y"]
-    assert err == "whichpage: empty is a folder, not a photo.\n"
+    assert err == "whichpage: too long.\nwhichpage: empty is a folder, not a photo.\n"
 
 
 def test_open_and_save_take_a_file_that_is_as_it_was(

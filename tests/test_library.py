@@ -267,12 +267,13 @@ def test_pages_of_folders_and_archives_have_the_names_of_their_images(
     make_pdf(tmp_path / "c.pdf", 2)
     frames.write_bytes(image_bytes(3, "TIFF"))
     books = {folder: "page10.png", archive: "deep/2.jpg", tmp_path / "c.pdf": None, frames: None}
+    library.add(*books)
     quad = np.zeros((4, 2), np.float32)
     found = tuple(Match(path, 2 if path != frames else 1, True, 1.0, quad) for path in books)
     named = library.with_image_names(Answer("x", "found", 0, found))
     assert [match.image_name for match in named.matches] == list(books.values())
-    # Of what is gone there is nothing to say.
-    (folder / "page10.png").unlink()
+    # Of a folder that has changed since it was indexed the page may be another image.
+    (folder / "page1.png").write_bytes(image_bytes(4, "PNG"))
     assert library.with_image_names(Answer("x", "found", 0, found[:1])).matches == found[:1]
 
 

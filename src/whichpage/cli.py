@@ -149,7 +149,7 @@ def find(
                 if answer.error is not None:
                     terminal.complain(answer.error)
                 elif gallery or open_book:
-                    answer = library.at_hand(answer)
+                    answer = library.with_image_names(library.at_hand(answer))
                     if gallery:
                         gallery.save(answer, photo)
                 if open_book and answer.status == "found" and "found" not in statuses and not _open(answer):
@@ -254,7 +254,10 @@ def _photos(names: Iterable[str]) -> Iterator[str]:
 
     for name in names:
         path = Path(name)
-        is_folder = name != "-" and path.is_dir()
+        try:
+            is_folder = name != "-" and path.is_dir()
+        except OSError:  # of a name that cannot be looked at the photo's own error says why
+            is_folder = False
         photos = map(str, photos_below(path)) if is_folder else iter((name,))
         first = next(photos, name)
         yield first

@@ -22,6 +22,7 @@ ARCHIVE_SUFFIXES = frozenset({".cbz", ".zip"})
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".hif"}
 )
+PICTURE_SUFFIX = ".whichpage.jpg"  # of the pictures that `find --save` writes
 SUFFIXES = PDF_SUFFIXES | ARCHIVE_SUFFIXES | IMAGE_SUFFIXES
 
 # Folders that file managers, cameras and network disks fill with thumbnails and waste.
@@ -171,11 +172,15 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def photos_below(folder: Path) -> Iterator[Path]:
-    """The images in a folder and in those below it, in natural order, as the folder is named."""
+    """The images in a folder and in those below it, in natural order, as the folder is named.
+
+    But for pictures of answers, which may be written below it meanwhile.
+    """
     for found in scan([folder]):
         if isinstance(found, Found) and found.path.is_dir():
             within = folder / found.path.relative_to(absolute(folder))
-            yield from (within / image.name for image in image_files(found.path))
+            names = (image.name for image in image_files(found.path))
+            yield from (within / name for name in names if not name.endswith(PICTURE_SUFFIX))
 
 
 def kind_of(path: Path) -> Kind | None:

@@ -18,7 +18,7 @@ from whichpage.catalog import Book, Catalog, LibraryInfo
 from whichpage.checking import CheckReport, check, lost, unchanged_place
 from whichpage.cores import usable_cores
 from whichpage.errors import BookNotFound, LibraryChanged, SourceError
-from whichpage.files import absolute, scan
+from whichpage.files import absolute, scan, stamp
 from whichpage.indexing import AddProgress, AddReport, Indexing
 from whichpage.pool import Pool
 from whichpage.tasks import Setup
@@ -315,18 +315,22 @@ class Library:
         return replace(answer, matches=matches)
 
     def with_image_names(self, answer: Answer) -> Answer:
-        """The answer with `image_name`, for people whose books are folders of scans.
+        """The answer with `image_name` of verified pages, for people whose books are folders of scans.
 
-        Their files are asked, which `find` does without: a disk that sleeps takes seconds to wake.
+        Their files are asked, which `find` does without: a disk that sleeps takes seconds to wake. Where the
+        book is no longer as it was indexed, its pages may be other images, and none is named.
         """
         from whichpage.sources import image_name
 
         def named(match: Match) -> Match:
-            with suppress(SourceError):  # it is gone, or has changed
-                return replace(match, image_name=image_name(match.source, match.page))
+            with suppress(BookNotFound, SourceError):  # removed or gone meanwhile
+                files = self._catalog.files(self._catalog.book_at(match.source).id)
+                if files.get(match.source) == stamp(match.source):
+                    return replace(match, image_name=image_name(match.source, match.page))
             return match
 
-        return replace(answer, matches=tuple(map(named, answer.matches)))
+        matches = tuple(named(match) if match.verified else match for match in answer.matches)
+        return replace(answer, matches=matches)
 
     def check(self) -> CheckReport:
         """Looks whether the library is whole, and the books' files are still there and unchanged."""

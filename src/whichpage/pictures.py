@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from whichpage import sources
 from whichpage.answers import NOT_FOUND, confidence_text
 from whichpage.errors import WhichpageError
-from whichpage.files import safe_stem
+from whichpage.files import PICTURE_SUFFIX, safe_stem
 from whichpage.photo import Photo, decode
 from whichpage.terminal import printable
 from whichpage.types import Answer, Colour, Match
@@ -86,7 +86,7 @@ class Gallery:
             count += 1
             name = f"{stem}-{count}"
         self._taken.add(name.casefold())
-        return f"{name}.whichpage.jpg"
+        return f"{name}{PICTURE_SUFFIX}"
 
 
 def _page(match: Match) -> Colour | None:

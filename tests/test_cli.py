@@ -273,9 +273,8 @@ def test_endless_input_is_not_read_to_its_end(
     assert len(library.asked[1][0]) == 1001
 
 
-def test_open_opens_the_first_page_found(
-    library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch, capsys: Output
-) -> None:
+def opened_at_their_start(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
+    """Stands for a viewer that cannot be told the page; the files and pages that it was given."""
     opened: list[tuple[Path, int]] = []
 
     def told(path: Path, page: int) -> bool:
@@ -283,6 +282,13 @@ def test_open_opens_the_first_page_found(
         return False
 
     monkeypatch.setattr(whichpage.viewer, "open_page", told)
+    return opened
+
+
+def test_open_opens_the_first_page_found(
+    library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    opened = opened_at_their_start(monkeypatch)
     library.answers.update(missed=NOT_FOUND, x=FOUND, y=FOUND)
     assert run(["find", "--open", "missed", "x", "y"]) == 0
     assert opened == [(Path("/books/a.pdf"), 12)]
@@ -292,13 +298,7 @@ def test_open_opens_the_first_page_found(
 def test_open_opens_the_image_that_is_the_page(
     library: type[ToldLibrary], monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
 ) -> None:
-    opened: list[tuple[Path, int]] = []
-
-    def told(path: Path, page: int) -> bool:
-        opened.append((path, page))
-        return False
-
-    monkeypatch.setattr(whichpage.viewer, "open_page", told)
+    opened = opened_at_their_start(monkeypatch)
     scan = dataclasses.replace(MATCH, source=tmp_path, page=8, image_name="page12.jpg")
     library.answers["x"] = dataclasses.replace(FOUND, matches=(scan,))
     assert run(["find", "--open", "x"]) == 0

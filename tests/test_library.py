@@ -610,7 +610,7 @@ def test_a_search_that_loses_its_pages_is_done_again(
         def find(self, photo: bytes, *, name: str, top: int) -> Answer:
             asked.append(top)
             if len(asked) <= self.changes:
-                raise LibraryChanged("changed")
+                raise LibraryChanged
             return finder.find(photo, name=name, top=top)
 
     monkeypatch.setattr(library, "finder", lambda: Changing(2))

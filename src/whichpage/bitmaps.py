@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 # How often a picture must be turned to the left, and whether it is then mirrored left to right, by what EXIF
 # says of its orientation; all else is as good as 1.
@@ -36,8 +36,8 @@ def _shallow(image: Image.Image, mode: str) -> NDArray[np.uint8]:
     return grey if mode == "L" else np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """The pixels, (H, W) or (H, W, 3), turned and mirrored as EXIF's orientation, 1 to 8, asks for."""
-    turns, mirrored = _TURNS.get(orientation, (0, False))
+def turned(pixels: NDArray[np.uint8], image: Image.Image) -> NDArray[np.uint8]:
+    """An image's pixels, (H, W) or (H, W, 3), turned and mirrored as its EXIF says."""
+    turns, mirrored = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
     upright = np.rot90(pixels, turns)
     return np.ascontiguousarray(upright[:, ::-1] if mirrored else upright)

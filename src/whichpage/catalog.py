@@ -554,7 +554,7 @@ class Catalog:
         """The rows of `sql`, first column the page id, in the order of `page_ids`."""
         rows = self._rows_of(sql, page_ids)
         if any(int(id) not in rows for id in page_ids):
-            raise LibraryChanged("the library was changed while it was searched; search again")
+            raise LibraryChanged
         return [rows[int(id)] for id in page_ids]
 
     def _rows_of(self, sql: str, page_ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:

@@ -253,12 +253,9 @@ def _photos(names: Iterable[str]) -> Iterator[str]:
     from whichpage.files import photos_below
 
     for name in names:
-        path = Path(name)
-        try:
-            is_folder = name != "-" and path.is_dir()
-        except OSError:  # of a name that cannot be looked at the photo's own error says why
-            is_folder = False
-        photos = map(str, photos_below(path)) if is_folder else iter((name,))
+        # Not Path.is_dir(), which raises where a path may not be looked at; the photo's own error says why.
+        is_folder = name != "-" and os.path.isdir(name)  # noqa: PTH112
+        photos = map(str, photos_below(Path(name))) if is_folder else iter((name,))
         first = next(photos, name)
         yield first
         yield from photos

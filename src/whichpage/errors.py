@@ -61,6 +61,9 @@ class LibraryOutdated(LibraryError):
 class LibraryChanged(LibraryError):
     """Another process or thread removed a page while it was searched: search again."""
 
+    def __init__(self) -> None:
+        super().__init__("the library was changed while it was searched; search again")
+
 
 class BookNotFound(LibraryError):
     """No book of the library answers to the name."""

@@ -176,7 +176,7 @@ def photos_below(folder: Path) -> Iterator[Path]:
 
     But for pictures of answers, which may be written below it meanwhile.
     """
-    for found in scan([folder]):
+    for found in scan([folder], closed=lambda _: True):  # no file need be opened to see if it is a PDF
         if isinstance(found, Found) and found.path.is_dir():
             within = folder / found.path.relative_to(absolute(folder))
             names = (image.name for image in image_files(found.path))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage.photo import Photo, side_lengths
-from whichpage.types import THUMBNAIL_PIXELS, PageView, Quad, outline
+from whichpage.types import THUMBNAIL_PIXELS, PageView, Quad
 
 # How much further out a side is tried that the photo does not show, and for how many sides.
 _STRETCHES = (1.0, 1.13, 1.28)
@@ -113,8 +113,7 @@ def far(view: PageView, photo: Photo) -> list[Quad]:
 
 def frame(photo: Photo) -> list[Quad]:
     """The photo's frame itself as the page, as in a scan."""
-    corners = outline((photo.pixels.shape[0], photo.pixels.shape[1]))
-    return [_turned(corners, turn) for turn in range(4)]
+    return [_turned(photo.outline, turn) for turn in range(4)]
 
 
 def looks(view: PageView, photo: Photo, *, turns: Sequence[int], squeezed: bool = False) -> list[Look]:
@@ -164,7 +163,7 @@ def unseen(photo: Photo) -> PageView:
 
 def visible_share(view: PageView, photo: Photo) -> float:
     """How much of the page's area is in the photo, 0 to 1."""
-    shared, _ = cv2.intersectConvexConvex(view.quad, outline((photo.pixels.shape[0], photo.pixels.shape[1])))
+    shared, _ = cv2.intersectConvexConvex(view.quad, photo.outline)
     return float(shared) / max(float(cv2.contourArea(view.quad)), 1.0)
 
 

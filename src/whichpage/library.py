@@ -18,7 +18,7 @@ from whichpage.catalog import Book, Catalog, LibraryInfo
 from whichpage.checking import CheckReport, check, lost, unchanged_place
 from whichpage.cores import usable_cores
 from whichpage.errors import BookNotFound, LibraryChanged, SourceError
-from whichpage.files import absolute, scan, stamp
+from whichpage.files import PDF_SUFFIXES, absolute, scan
 from whichpage.indexing import AddProgress, AddReport, Indexing
 from whichpage.pool import Pool
 from whichpage.tasks import Setup
@@ -49,7 +49,7 @@ WORKER_SECONDS = 60.0
 # What one that reads may allocate: the models that read text take more than the encoder.
 READER_MEMORY = 1600 << 20
 # How often a photo is looked for while books are being removed from under the search.
-_SEARCHES = 3
+SEARCHES = 3
 
 _log = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ class Library:
             ModelError: a model cannot be loaded.
         """
         name = str(photo) if isinstance(photo, Path | str) else "-"
-        for _ in range(_SEARCHES - 1):
+        for _ in range(SEARCHES - 1):
             with suppress(LibraryChanged):
                 return self.finder().find(photo, name=name, top=top)
         return self.finder().find(photo, name=name, top=top)
@@ -311,26 +311,27 @@ class Library:
                 return replace(match, source=unchanged_place(self._catalog, book.id) or match.source)
             return match
 
-        matches = tuple(named(match) if match.verified else match for match in answer.matches)
-        return replace(answer, matches=matches)
+        return _with_verified(answer, named)
 
     def with_image_names(self, answer: Answer) -> Answer:
-        """The answer with `image_name` of verified pages, for people whose books are folders of scans.
+        """The answer with `image_name` of verified pages that lack it, for people with folders of scans.
 
-        Their files are asked, which `find` does without: a disk that sleeps takes seconds to wake. Where the
-        book is no longer as it was indexed, its pages may be other images, and none is named.
+        The files of books that are no PDFs are asked, which `find` does without: a disk that sleeps takes
+        seconds to wake. Where a book is no longer as it was indexed its pages may be other images: none is
+        named.
         """
         from whichpage.sources import image_name
 
         def named(match: Match) -> Match:
+            if match.image_name is not None or match.source.suffix.lower() in PDF_SUFFIXES:
+                return match
             with suppress(BookNotFound, SourceError):  # removed or gone meanwhile
-                files = self._catalog.files(self._catalog.book_at(match.source).id)
-                if files.get(match.source) == stamp(match.source):
+                book = self._catalog.book_at(match.source)
+                if unchanged_place(self._catalog, book.id) == match.source:
                     return replace(match, image_name=image_name(match.source, match.page))
             return match
 
-        matches = tuple(named(match) if match.verified else match for match in answer.matches)
-        return replace(answer, matches=matches)
+        return _with_verified(answer, named)
 
     def check(self) -> CheckReport:
         """Looks whether the library is whole, and the books' files are still there and unchanged."""
@@ -356,6 +357,12 @@ class Library:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _with_verified(answer: Answer, change: Callable[[Match], Match]) -> Answer:
+    """The answer, its verified matches changed."""
+    matches = tuple(change(match) if match.verified else match for match in answer.matches)
+    return replace(answer, matches=matches)
 
 
 def default_path() -> Path:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from whichpage import lookalikes, placing, verify
 from whichpage.aligning import Aligned, ThumbnailStore, reaches
 from whichpage.photo import Photo
-from whichpage.types import Match, Page, Quad, outline
+from whichpage.types import Match, Page, Quad
 
 # So many pages that print nearly the same are compared with the photo, copies of one counting as one.
 _COMPARED = 8
@@ -156,8 +156,7 @@ def at_one_place(one: Quad, other: Quad, *, seen_by: Photo | None = None) -> boo
     """
     areas = one, other
     if seen_by is not None:
-        frame = outline((seen_by.pixels.shape[0], seen_by.pixels.shape[1]))
-        areas = _shared(one, frame), _shared(other, frame)
+        areas = _shared(one, seen_by.outline), _shared(other, seen_by.outline)
         if not all(map(len, areas)):
             return False
     shared, _ = cv2.intersectConvexConvex(*areas)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from whichpage.bitmaps import eight_bit, turned
 from whichpage.errors import PhotoError, PhotoTooLarge
@@ -34,7 +34,6 @@ _one_at_a_time = threading.Lock()
 _SUFFIX_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF"]
 # OpenCV draws no outline that has a corner further off than this, in pixels: its numbers are whole ones.
 _FARTHEST = 1e6
-_ORIENTATION = ExifTags.Base.Orientation
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +52,11 @@ class Photo:
     def scale(self) -> float:
         """Pixels of the photo a working pixel."""
         return self.width / int(self.pixels.shape[1])
+
+    @property
+    def outline(self) -> Quad:
+        """(4, 2) float32, the corners of the working pixels."""
+        return outline((self.pixels.shape[0], self.pixels.shape[1]))
 
     @cached_property
     def half(self) -> Colour:
@@ -202,7 +206,7 @@ def _from_jpeg(image: Image.Image, data: bytes) -> Colour | None:
         pixels = simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height, strict=True)
     except ValueError:
         return None
-    return turned(pixels, image.getexif().get(_ORIENTATION, 1))
+    return turned(pixels, image)
 
 
 def _from_pixels(pixels: NDArray[np.uint8]) -> Photo:

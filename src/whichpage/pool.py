@@ -85,8 +85,10 @@ class Pool:
         process.give(task)
 
     def _rested(self) -> _Process | None:
-        """An idle worker that still lives: of the death of another one, as for want of memory, no task is to
-        blame."""
+        """An idle worker that still lives.
+
+        One may have been killed while it had nothing to do, as for want of memory: no task is to blame.
+        """
         while self._idle:
             process = self._idle.pop()
             if process.lives:

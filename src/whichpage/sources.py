@@ -26,15 +26,7 @@ from PIL import Image
 
 from whichpage.bitmaps import eight_bit, turned
 from whichpage.errors import SourceError
-from whichpage.files import (
-    IMAGE_SUFFIXES,
-    PDF_SUFFIXES,
-    hidden,
-    image_files,
-    kind_of,
-    natural_key,
-    open_regular,
-)
+from whichpage.files import IMAGE_SUFFIXES, hidden, image_files, kind_of, natural_key, open_regular
 from whichpage.printed import PrintedLine
 from whichpage.textlayer import printed_lines
 from whichpage.types import THUMBNAIL_PIXELS, Colour, Grey, PageImage
@@ -334,10 +326,10 @@ def image_name(path: Path, number: int) -> str | None:
     Raises:
         SourceError: the book cannot be read, or has no such page.
     """
-    if path.suffix.lower() in PDF_SUFFIXES or (kind := kind_of(path)) not in ("folder", "archive"):
+    if kind_of(path) not in ("folder", "archive"):
         return None
     with open_source(path) as source:
-        assert isinstance(source, ImagesSource), f"{kind}s hold images"
+        assert isinstance(source, ImagesSource), "folders and archives hold images"
         return source.image_name(number)
 
 
@@ -464,8 +456,7 @@ def _pixels(
     scale = fit(width, height)
     if scale < 1:
         array = _resized(array, max(1, round(width * scale)), max(1, round(height * scale)))
-    orientation = image.getexif().get(0x0112, 1)
-    return turned(array, orientation) if image.format != "HEIF" else array
+    return turned(array, image) if image.format != "HEIF" else array
 
 
 def _resized(array: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -105,8 +105,7 @@ class Transcribing:
         # The worker that died has taken what it read with it.
         left = tuple(number for number in task.numbers if number != lost.page)
         # Other workers that read the same book may be lost after it was given up.
-        is_given_up = any(path == task.path for path, _ in self._report.failed)
-        if lost.page is None or strikes >= _MAX_STRIKES or is_given_up:
+        if lost.page is None or strikes >= _MAX_STRIKES or self._is_given_up(task.path):
             self._give_up(task, lost.reason, unread=len(left))
         elif left:
             self._tasks.appendleft(replace(task, numbers=left))
@@ -125,13 +124,16 @@ class Transcribing:
             self._unread.setdefault(task.path, []).extend(one.trouble or "" for one in unread)
         self._tell(task.path)
 
+    def _is_given_up(self, path: Path) -> bool:
+        return any(failed == path for failed, _ in self._report.failed)
+
     def _give_up(self, ended: Transcribe, reason: str, *, unread: int) -> None:
         """Reads no more of the book of a task that has ended, and left so many pages unread."""
         path = ended.path
         _log.info("%s: %s", path, reason)
         self._total -= unread + sum(len(task.numbers) for task in self._tasks if task.path == path)
         self._tasks = deque(task for task in self._tasks if task.path != path)
-        if all(failed != path for failed, _ in self._report.failed):
+        if not self._is_given_up(path):
             self._report = replace(self._report, failed=(*self._report.failed, (path, reason)))
         self._tell(path)
 

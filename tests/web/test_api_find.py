@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from whichpage import files
 from whichpage.answers import answer_object
 from whichpage.catalog import Book, Catalog
 from whichpage.errors import BookNotFound, PhotoError
-from whichpage.files import Kind
 from whichpage.library import Library
 from whichpage.web import links
 
@@ -112,16 +112,15 @@ def test_files_of_books_are_not_opened_on_the_event_loop(
     """On a slow disk all other requests would wait."""
     threads: list[str] = []
 
-    def kind_of(path: Path) -> Kind | None:
-        threads.append(threading.current_thread().name)
-        return files.kind_of(path)
+    def noted(look: Callable[[Path], object]) -> Callable[[Path], object]:
+        def noting(path: Path) -> object:
+            threads.append(threading.current_thread().name)
+            return look(path)
 
-    def gone(path: Path) -> bool:
-        threads.append(threading.current_thread().name)
-        return files.gone(path)
+        return noting
 
-    monkeypatch.setattr(links, "kind_of", kind_of)
-    monkeypatch.setattr(links, "gone", gone)
+    monkeypatch.setattr(links, "kind_of", noted(files.kind_of))
+    monkeypatch.setattr(links, "gone", noted(files.gone))
     best = demo.post("find", content=PHOTO.read_bytes()).json()["matches"][0]
     for link in ("text", "file"):
         assert demo.get(demo.base_url.join(best[link])).status_code == 200

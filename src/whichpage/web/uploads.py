@@ -132,8 +132,8 @@ def _mark_of(path: Path) -> Path:
 def safe_name(name: str) -> str:
     """A file name that every system takes and that leaves its folder nowhere, from whatever a sender says."""
     base = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1])
-    suffix = Path(base.rstrip(" .")).suffix
+    base = base.rstrip(" .")
+    suffix = Path(base).suffix
     if suffix.lower() not in SUFFIXES:
         suffix = ""
-    stem = base.rstrip(" .").removesuffix(suffix) if suffix else base
-    return safe_stem(stem, otherwise="book") + suffix
+    return safe_stem(base.removesuffix(suffix), otherwise="book") + suffix

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from whichpage.answers import answer_object
 from whichpage.catalog import Book
 from whichpage.errors import BookNotFound, LibraryChanged, PhotoError
-from whichpage.library import Library
+from whichpage.library import SEARCHES, Library
 from whichpage.types import Answer, Match
 from whichpage.web import links
 from whichpage.web.api import problems
@@ -21,9 +21,6 @@ from whichpage.web.schema import FindOut
 from whichpage.web.service import Serves
 
 router = APIRouter()
-
-# How often a photo is looked for while books that it shows are being removed.
-_SEARCHES = 3
 
 _RAW = ("image/jpeg", "image/png", "image/webp", "image/heic", "application/octet-stream")
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -94,11 +91,11 @@ def _find(library: Library, photo: bytes, *, top: int) -> tuple[Answer, list[dic
     Raises:
         LibraryChanged: books are being removed faster than one photo can be looked for.
     """
-    for _ in range(_SEARCHES):
+    for _ in range(SEARCHES):
         answer = library.with_image_names(library.find(photo, top=top))
         with suppress(BookNotFound):  # one that was found has been removed
             return answer, [_links(library.catalog.book_at(match.source), match) for match in answer.matches]
-    raise LibraryChanged("the library was changed while it was searched; search again")
+    raise LibraryChanged
 
 
 def _answer(answer: Answer, linked: list[dict[str, Any]], *, name: str) -> dict[str, Any]:

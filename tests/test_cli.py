@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -322,6 +323,29 @@ def test_folders_are_walked_for_photos(
     out, err = capsys.readouterr()
     assert [line.split("\t")[0] for line in out.splitlines()] == [*photos, "y"]
     assert err == "whichpage: too long.\nwhichpage: empty is a folder, not a photo.\n"
+
+
+def test_a_folder_below_that_cannot_be_read_is_told(
+    library: type[ToldLibrary], capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/a.jpg", "in/shut/b.jpg", "in/z/c.jpg"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    look = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if Path(folder).name == "shut":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return look(folder)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    library.answers.update({"a.jpg": FOUND, "c.jpg": FOUND})
+    library.answers["shut"] = PhotoError("in/shut is a folder that may not be read.")
+    assert run(["find", "in"]) == 2
+    out, err = capsys.readouterr()
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["in/a.jpg", "in/z/c.jpg"]
+    assert err == "whichpage: in/shut is a folder that may not be read.\n"
 
 
 def test_open_and_save_take_a_file_that_is_as_it_was(

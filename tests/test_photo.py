@@ -238,6 +238,14 @@ def test_bad_file_is_one_sentence(make: object, sentence: str, tmp_path: Path) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_that_may_not_be_read_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may read all there is
+    with pytest.raises(PhotoError, match="is a folder that may not be read"):
+        decode(tmp_path)
+
+
 def test_bad_bytes_have_a_name_too() -> None:
     with pytest.raises(PhotoError, match=r"^The photo is empty\.$"):
         decode(b"")

@@ -174,11 +174,14 @@ def image_files(folder: Path) -> list[Path]:
 def photos_below(folder: Path) -> Iterator[Path]:
     """The images in a folder and in those below it, in natural order, as the folder is named.
 
-    But for pictures of answers, which may be written below it meanwhile.
+    But for pictures of answers, which may be written below it meanwhile. Among them are the folders that
+    cannot be read, for the user to be told.
     """
     for found in scan([folder], closed=lambda _: True):  # no file need be opened to see if it is a PDF
-        if isinstance(found, Found) and found.path.is_dir():
-            within = folder / found.path.relative_to(absolute(folder))
+        within = folder / found.path.relative_to(absolute(folder))
+        if isinstance(found, SourceError):
+            yield within
+        elif found.path.is_dir():
             names = (image.name for image in image_files(found.path))
             yield from (within / name for name in names if not name.endswith(PICTURE_SUFFIX))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import warnings
 from contextlib import nullcontext
@@ -121,13 +122,20 @@ def decode(source: Path | str | bytes | Colour | Grey) -> Photo:
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
-            reason = "is not a file" if path.exists() else "does not exist"
-            raise PhotoError(f"{path} {'is a folder, not a photo' if path.is_dir() else reason}.")
+            raise PhotoError(f"{path} {_no_file(path)}.")
         if path.stat().st_size > MAX_PHOTO_BYTES:
             raise PhotoTooLarge(f"{path} has more than {MAX_PHOTO_BYTES / 1e6:.0f} MB.")
         return path.read_bytes()
     except (OSError, ValueError) as error:
         raise PhotoError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _no_file(path: Path) -> str:
+    """What a path is that is no file."""
+    if not path.is_dir():
+        return "is not a file" if path.exists() else "does not exist"
+    may_read = os.access(path, os.R_OK | os.X_OK)
+    return "is a folder, not a photo" if may_read else "is a folder that may not be read"
 
 
 def _register_heif() -> None:

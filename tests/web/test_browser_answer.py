@@ -205,6 +205,24 @@ def test_leafing_is_told_to_a_screen_reader_and_keeps_the_focus(desktop: Page, a
     expect(spoken).to_have_text("Page 39 of 41")
 
 
+def test_what_the_server_says_of_the_book_later_leaves_the_focus_where_it_is(
+    browser: Browser, address: str
+) -> None:
+    held: list[Route] = []
+    with opened(browser, address) as page:
+        page.route(re.compile(r"/api/v1/books/\d+$"), lambda route: held.append(route))
+        found(page, "05-written-on.jpg")
+        link = page.get_by_role("button", name="Copy link")
+        link.focus()
+        while not held:
+            page.wait_for_timeout(50)
+        with page.expect_response(re.compile(r"/api/v1/books/\d+$")) as said:
+            held[0].continue_()
+        said.value.finished()
+        page.wait_for_timeout(200)
+        expect(link).to_be_focused()
+
+
 def test_the_pdf_opens_at_the_page(desktop: Page) -> None:
     found(desktop, "01-flat.jpg")
     link = desktop.get_by_role("link", name="Open the PDF at page 3")

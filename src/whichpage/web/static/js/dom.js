@@ -27,7 +27,13 @@ const real = (children) =>
 export const append = (element, ...children) => element.append(...real(children));
 
 /** Puts children in the place of those that an element has; null, undefined and false leave one out. */
-export const fill = (element, ...children) => element.replaceChildren(...real(children));
+export function fill(element, ...children) {
+  const wanted = real(children);
+  const there = element.childNodes;
+  // Taken out and put back, a child would lose the keyboard's focus.
+  if (wanted.length === there.length && wanted.every((child, place) => child === there[place])) return;
+  element.replaceChildren(...wanted);
+}
 
 const SVG = "http://www.w3.org/2000/svg";
 

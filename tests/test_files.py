@@ -10,7 +10,18 @@ import pytest
 from books import image_bytes, make_archive, make_pdf, pdf_bytes
 
 from whichpage.errors import SourceError
-from whichpage.files import Found, ends_with, gone, kind_of, natural_key, safe_stem, scan, sha256, stamp
+from whichpage.files import (
+    Found,
+    ends_with,
+    gone,
+    kind_of,
+    natural_key,
+    safe_stem,
+    scan,
+    sha256,
+    short_names,
+    stamp,
+)
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs pipes, links and bytes in names")
 
@@ -133,6 +144,18 @@ def test_of_a_folder_that_is_known_as_a_book_only_its_own_images_are_one(tmp_pat
 )
 def test_safe_stem(name: str, stem: str) -> None:
     assert safe_stem(name, otherwise="photo") == stem
+
+
+def test_paths_are_told_apart_by_as_few_of_their_last_parts_as_can_be() -> None:
+    paths = ["/a/b/01.pdf", "/c/b/01.pdf", "/c/d/01.pdf", "/c/02.pdf", "/01.pdf", "/c/d/01.pdf"]
+    assert short_names(map(Path, paths)) == {
+        Path("/a/b/01.pdf"): Path("a/b/01.pdf"),
+        Path("/c/b/01.pdf"): Path("c/b/01.pdf"),
+        Path("/c/d/01.pdf"): Path("d/01.pdf"),
+        Path("/c/02.pdf"): Path("02.pdf"),
+        Path("/01.pdf"): Path("/01.pdf"),
+    }
+    assert short_names([]) == {}
 
 
 @pytest.mark.parametrize(

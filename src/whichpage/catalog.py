@@ -399,6 +399,17 @@ class Catalog:
             raise BookNotFound(f"the library has no book at {path}")
         return found[0]
 
+    def namesakes(self, path: Path) -> list[Path]:
+        """Where all books lie, unfinished ones too, whose file or folder is called as the path's is."""
+        end = os.fsencode(f"{os.sep}{path.name}")
+        rows = self.database.query(
+            "SELECT path FROM (SELECT COALESCE("
+            "(SELECT path FROM file WHERE file.book = book.id ORDER BY file.id LIMIT 1), source) AS path"
+            " FROM book) WHERE substr(path, ?) = ?",
+            (-len(end), end),
+        )
+        return [_path(path) for (path,) in rows]
+
     def book_with(self, sha256: str) -> Book | None:
         """The book of this content; None where the library has none that is complete."""
         found = self._books("book.sha256 = ? AND complete", sha256)

@@ -6,6 +6,7 @@ Nothing here decodes anything; that is `sources`, in a process of its own.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -109,6 +110,21 @@ def ends_with(path: PurePath, ending: str) -> bool:
     """Whether these are the last parts of a path: of `a/guide.pdf` is `guide.pdf`, not `ide.pdf`."""
     parts = PurePath(ending).parts
     return bool(parts) and path.parts[-len(parts) :] == parts
+
+
+def short_names(paths: Iterable[Path]) -> dict[Path, Path]:
+    """The last parts of each path, as many as tell it from the others: most often its name alone."""
+    names: dict[Path, Path] = {}
+    left = list(dict.fromkeys(paths))
+    for depth in itertools.count(1):
+        ends: dict[tuple[str, ...], list[Path]] = {}
+        for path in left:
+            ends.setdefault(path.parts[-depth:], []).append(path)
+        left = [path for same in ends.values() if len(same) > 1 for path in same]
+        names |= {same[0]: Path(*end) for end, same in ends.items() if len(same) == 1}
+        if not left:
+            return names
+    raise AssertionError("paths that differ are told apart by all their parts")
 
 
 def safe_stem(name: str, *, otherwise: str) -> str:

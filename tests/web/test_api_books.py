@@ -166,6 +166,23 @@ def test_books_of_one_title_are_told_apart_by_their_files(library: Library, tmp_
         ]
 
 
+def test_books_of_one_file_name_are_told_apart_by_their_folders(library: Library, tmp_path: Path) -> None:
+    places = ["saga/1/scan.pdf", "saga/2/scan.pdf", "other/2/scan.pdf", "other/notes.pdf", "copy/notes.pdf"]
+    for number, place in enumerate(places):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pdf_bytes(1, seed=min(number, 3)))
+        library.add(path)
+    names = {"1/scan.pdf", "saga/2/scan.pdf", "other/2/scan.pdf", "notes.pdf"}
+    with running(library) as client:
+        books = client.get("books").json()["books"]
+        assert {book["name"] for book in books} == names
+        for book in books:
+            assert book["path"].endswith(book["name"])
+            assert client.get(f"books/{book['id']}").json()["name"] == book["name"]
+            assert client.get(f"books/{book['id']}/pages").json()["book"]["name"] == book["name"]
+
+
 def test_what_became_of_a_books_files_is_told(library: Library, tmp_path: Path) -> None:
     path, copy = make_pdf(tmp_path / "a.pdf", 2), tmp_path / "b.pdf"
     copy.write_bytes(path.read_bytes())

@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from whichpage.catalog import Book
+from whichpage.catalog import Book, Catalog
 from whichpage.errors import SourceError
-from whichpage.files import gone, kind_of
+from whichpage.files import gone, kind_of, short_names
 from whichpage.web.schema import BASE, BookRef
 
 
-def book_ref(book: Book) -> BookRef:
-    """A book in short, by a title that is never empty.
+def book_ref(book: Book, catalog: Catalog) -> BookRef:
+    """A book in short, named so that it is told from the others of the catalogue.
 
     Looks for its files, which may take long: never to be asked on the event loop.
     """
+    return named_ref(book, short_names([book.path, *catalog.namesakes(book.path)])[book.path])
+
+
+def named_ref(book: Book, name: Path) -> BookRef:
+    """A book in short, by a title that is never empty; `book_ref` for one that has a name already."""
     return BookRef(
         id=book.id,
         title=book.title or path_text(Path(book.path.stem)),
-        name=path_text(Path(book.path.name)),
+        name=path_text(name),
         pages=book.pages,
         missing=all(gone(path) for path in (book.path, *book.copies)),
     )

@@ -19,12 +19,15 @@ def _example(example: dict[str, Any]) -> ConfigDict:
 class BookRef(BaseModel):
     """A book, in short. The title is what its file calls itself, else the file's name.
 
-    Titles may be shared, as by the chapters that one program made; `name` is the file's own.
+    Titles may be shared, as by the chapters that one program made; `name` is no other book's.
     """
 
     id: int
     title: str
-    name: str = Field(description="The name of its file or folder, the last part of `path`.")
+    name: str = Field(
+        description="The name of its file or folder, with the folders above it where another book has this"
+        " name too: the last parts of `path`, as many as tell it from others."
+    )
     pages: int
     missing: bool = Field(
         description="Whether its file is gone, and so are its copies: pages are shown as they were indexed."

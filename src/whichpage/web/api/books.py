@@ -11,11 +11,11 @@ from fastapi import Path as PathParameter
 
 from whichpage.catalog import Book, PageState
 from whichpage.errors import SourceError
-from whichpage.files import Stamp, gone, stamp
+from whichpage.files import Stamp, gone, short_names, stamp
 from whichpage.web import links
 from whichpage.web.api import problems
 from whichpage.web.problems import book_sentence, sentence
-from whichpage.web.schema import BookOut, BookProblem, BooksOut, PageOut, PagesOut
+from whichpage.web.schema import BookOut, BookProblem, BookRef, BooksOut, PageOut, PagesOut
 from whichpage.web.service import Serves, Service
 from whichpage.web.uploads import Uploads
 
@@ -45,7 +45,7 @@ async def book(id: BookId, service: Serves) -> BookOut:
     def look() -> BookOut:
         catalog = service.library.catalog
         found = catalog.book(id)
-        return _book(found, catalog.files(id), service.uploads)
+        return _book(found, links.book_ref(found, catalog), catalog.files(id), service.uploads)
 
     return await service.read(look)
 
@@ -68,11 +68,12 @@ async def pages(
     """What indexing found on the pages of a book; an unfinished one lacks those still to come."""
 
     def look() -> PagesOut:
-        found = service.library.catalog.book(id)
+        catalog = service.library.catalog
+        found = catalog.book(id)
         is_pdf = links.is_pdf(found.path)
-        states = service.library.catalog.page_states(id, first=first, count=count + 1)
+        states = catalog.page_states(id, first=first, count=count + 1)
         return PagesOut(
-            book=links.book_ref(found),
+            book=links.book_ref(found, catalog),
             pages=[_page(found, state, is_pdf=is_pdf) for state in states[:count]],
             next=states[count].number if len(states) > count else None,
         )
@@ -82,14 +83,16 @@ async def pages(
 
 def _books(service: Service, count: int | None) -> list[BookOut]:
     catalog = service.library.catalog
-    known = catalog.known()
+    known, found = catalog.known(), catalog.books()
+    names = short_names(book.path for book in found)
     # Cut here: what follows looks at each book's file.
-    return [_book(book, known, service.uploads) for book in catalog.books()[:count]]
+    return [
+        _book(book, links.named_ref(book, names[book.path]), known, service.uploads) for book in found[:count]
+    ]
 
 
-def _book(book: Book, known: Mapping[Path, Stamp], uploads: Uploads) -> BookOut:
+def _book(book: Book, short: BookRef, known: Mapping[Path, Stamp], uploads: Uploads) -> BookOut:
     """known: files of books, this one's among them, and what they were when they were indexed."""
-    short = links.book_ref(book)
     problem, error = _amiss(book, known, missing=short.missing)
     return BookOut(
         **short.model_dump(),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from whichpage.answers import answer_object
-from whichpage.catalog import Book
+from whichpage.catalog import Catalog
 from whichpage.errors import BookNotFound, LibraryChanged, PhotoError
 from whichpage.library import SEARCHES, Library
 from whichpage.types import Answer, Match
@@ -94,7 +94,7 @@ def _find(library: Library, photo: bytes, *, top: int) -> tuple[Answer, list[dic
     for _ in range(SEARCHES):
         answer = library.with_image_names(library.find(photo, top=top))
         with suppress(BookNotFound):  # one that was found has been removed
-            return answer, [_links(library.catalog.book_at(match.source), match) for match in answer.matches]
+            return answer, [_links(match, library.catalog) for match in answer.matches]
     raise LibraryChanged
 
 
@@ -109,12 +109,13 @@ def _answer(answer: Answer, linked: list[dict[str, Any]], *, name: str) -> dict[
     }
 
 
-def _links(book: Book, match: Match) -> dict[str, Any]:
+def _links(match: Match, catalog: Catalog) -> dict[str, Any]:
+    book = catalog.book_at(match.source)
     is_pdf = links.is_pdf(book.path)
     return {
         "source": links.path_text(match.source),
         "image_name": match.image_name and links.path_text(Path(match.image_name)),
-        "book": links.book_ref(book),
+        "book": links.book_ref(book, catalog),
         "image": links.image(book, match.page),
         "file": links.file(book, match.page, is_pdf=is_pdf),
         "text": links.text(book, match.page, is_pdf=is_pdf),

@@ -21,7 +21,7 @@ from whichpage.photo import Photo, decode
 from whichpage.printed import PrintedLine
 from whichpage.query import Query, Stopwatch
 from whichpage.reading import ReadLine
-from whichpage.types import Grey, PageCodes
+from whichpage.types import Grey, PageCodes, PageView
 from whichpage.warps import Placement
 from whichpage.witness import TextWitness
 
@@ -63,7 +63,7 @@ class Reading:
         self.page = page
         self.asked = 0
 
-    def read(self, photo: Photo) -> list[ReadLine]:
+    def read(self, photo: Photo, views: Sequence[PageView]) -> list[ReadLine]:
         self.asked += 1
         unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
         matrix = cv2.getPerspectiveTransform(unit, CORNERS)

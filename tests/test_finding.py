@@ -96,7 +96,7 @@ class Told:
         self.lines = list(lines)
         self.asked = 0
 
-    def read(self, photo: Photo) -> list[ReadLine]:
+    def read(self, photo: Photo, views: Sequence[PageView]) -> list[ReadLine]:
         self.asked += 1
         return self.lines
 
@@ -464,7 +464,7 @@ def test_of_a_page_that_holds_its_lines_no_more_are_read_than_are_needed(
     left: list[ReadLine] = []
 
     class Reader:
-        def read(self, photo: Photo) -> Iterator[ReadLine]:
+        def read(self, photo: Photo, views: Sequence[PageView]) -> Iterator[ReadLine]:
             left.extend(seen(told(3)[4:20], CORNERS))
             while left:
                 yield left.pop(0)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from whichpage.pagefinder import PageFinder
 from whichpage.photo import Photo, decode
 from whichpage.printed import normalise
 from whichpage.reading import ReadLine, TextReader
-from whichpage.types import Colour
+from whichpage.types import Colour, PageView
 
 FLAT = Path(__file__).parents[1] / "demo" / "photos" / "01-flat.jpg"
 
@@ -91,6 +93,64 @@ def test_a_small_photo_is_read_as_if_it_were_larger(upright: list[ReadLine], rea
         for here, there in ((line.start, like.start), (line.end, like.end)):
             assert np.hypot(*np.subtract(np.multiply(here, scale), there)) < 30
     assert found >= 0.5 * len(upright)
+
+
+def lying(angle: float, scale: float) -> tuple[Photo, PageView, NDArray[np.float64]]:
+    """The photo turned and smaller in a large dark one, where its page is there, and how it got there."""
+    photo = decode(FLAT)
+    (view, *_) = PageFinder.load().find(photo)
+    matrix = cv2.getRotationMatrix2D((0, 0), angle, scale)
+    corners = cv2.transform(photo.outline[None], matrix)[0]
+    matrix[:, 2] = 20 - corners.min(0)
+    pixels = cv2.warpAffine(
+        photo.pixels, matrix, (1600, 1600), flags=cv2.INTER_AREA, borderValue=(40, 40, 40)
+    )
+    quad = cv2.transform(view.quad[None], matrix)[0]
+    moved = PageView(np.asarray(quad, np.float32), 1.0, view.seen)
+    return decode(np.asarray(pixels, np.uint8)), moved, np.asarray(matrix, np.float64)
+
+
+def same(lines: list[ReadLine], upright: list[ReadLine], matrix: NDArray[np.float64]) -> int:
+    """How many lines are those of the upright photo, each where it has come to lie."""
+    found = 0
+    for line in upright:
+        there = line.moved(matrix)
+        other = most_alike(line, lines, least=0.8) if lines else None
+        if other is not None:
+            found += 1
+            assert np.hypot(*np.subtract(other.start, there.start)) < 20
+            assert np.hypot(*np.subtract(other.end, there.end)) < 20
+    return found
+
+
+@pytest.mark.parametrize(("angle", "scale"), [(-40, 0.5), (0, 0.45), (47, 0.5)])
+def test_where_the_page_lies_it_is_read_level_and_large(
+    angle: float, scale: float, upright: list[ReadLine], reader: TextReader
+) -> None:
+    photo, view, matrix = lying(angle, scale)
+    with_view = same(list(reader.read(photo, [view])), upright, matrix)
+    assert with_view >= 0.6 * len(upright)
+    assert with_view > 1.5 * same(list(reader.read(photo)), upright, matrix)
+
+
+def test_text_beside_the_pages_is_left_out(upright: list[ReadLine], reader: TextReader) -> None:
+    photo, view, matrix = lying(0, 0.6)
+    pixels = photo.pixels.copy()
+    sign = "TEXT BESIDE THE PAGE IS NO TEXT OF ITS"
+    cv2.putText(pixels, sign, (60, 1540), cv2.FONT_HERSHEY_SIMPLEX, 2, (255, 255, 255), 4)
+    beside = decode(pixels)
+    assert any(normalise(sign)[:12] in line.text for line in reader.read(beside))
+    lines = list(reader.read(beside, [view]))
+    assert same(lines, upright, matrix) >= 0.6 * len(upright)
+    assert not any(normalise(sign)[:12] in line.text for line in lines)
+
+
+def test_of_a_page_without_a_side_in_sight_all_of_the_photo_is_read(
+    upright: list[ReadLine], reader: TextReader
+) -> None:
+    photo = decode(FLAT)
+    guess = PageView((photo.outline / 3 + 100).astype(np.float32), 0.5, (False, False, False, False))
+    assert list(reader.read(photo, [guess])) == upright
 
 
 class CountingReader(TextReader):

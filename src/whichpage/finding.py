@@ -174,7 +174,7 @@ class Finder:
 
     def _aligned(self, query: Query) -> list[Aligned]:
         photo, watch = query.photo, query.watch
-        views = self.page_finder.find(photo, looks=0)
+        views = query.text.views = self.page_finder.find(photo, looks=0)
         watch.lap("finder")
         aligned: list[Aligned] = []
         for look, glance in enumerate((self._foremost, self._among_rivals), start=1):
@@ -188,7 +188,7 @@ class Finder:
                     break
             if aligned and every:
                 return aligned
-            views = self.page_finder.look_again(photo, views)
+            views = query.text.views = self.page_finder.look_again(photo, views)
             watch.lap("finder")
         answered = list(aligned)
         # What a first look at a page view leaves to be looked at.
@@ -325,7 +325,8 @@ class Finder:
         """
         proposed = []
         query = self._query(photo, Stopwatch())
-        for view in self.page_finder.find(photo):
+        query.text.views = self.page_finder.find(photo)
+        for view in query.text.views:
             found = self._retrieve(query, hypotheses.near(view))
             proposed.append([candidate.page_id for candidate in found])
             if self.features is not None:

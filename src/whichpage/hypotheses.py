@@ -69,6 +69,24 @@ def _upright(quad: Quad) -> int:
     return int(np.argmin(heights))
 
 
+def shown(view: PageView, photo: Photo) -> Quad:
+    """(N, 2) float32 corners, in working pixels, of what the photo shows of a page; the frame's if nothing."""
+    if not cv2.isContourConvex(view.quad):
+        return photo.outline
+    _, corners = cv2.intersectConvexConvex(view.quad.astype(np.float32), photo.outline)
+    return photo.outline if corners is None else np.asarray(corners.reshape(-1, 2), np.float32)
+
+
+def slant(view: PageView) -> float:
+    """How far a page is turned from where its sides run level and upright, in degrees, -45 to 45 about.
+
+    A page's upper side, as it lies in the photo, and its lower one tell it.
+    """
+    quad = _turned(view.quad, _upright(view.quad))
+    x, y = (quad[1] - quad[0]) + (quad[2] - quad[3])
+    return float(np.degrees(np.arctan2(y, x)))
+
+
 def halves(view: PageView) -> tuple[list[Quad], list[Quad]]:
     """The two pages of an open book whose outline was taken for one page's: each half at its four turns."""
     to_photo = _to_photo(view.quad)

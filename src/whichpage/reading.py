@@ -1,14 +1,15 @@
 """Reads lines of text off a photo by OCR: RapidOCR, which runs PP-OCRv6 in ONNX Runtime.
 
 Reading a whole page takes seconds. A few long lines are enough to look a page up, so the lines are
-detected on a reduced photo, and only the longest of them are read, each when it is asked for.
+detected on a reduced photo, and only the longest of them are read, each when it is asked for. Where it is
+known where the photo shows pages, it is cut down to them before and turned so that their lines run level.
 """
 
 from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -17,13 +18,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from whichpage import hypotheses
 from whichpage.photo import Photo, side_lengths
 from whichpage.printed import normalise
-from whichpage.types import Colour
+from whichpage.types import Colour, PageView
 
 # Long side, in pixels, of the photo in which lines are detected. A smaller one is magnified: the detector
 # does not see lines a few pixels high. Of a page on 640 x 480 pixels 2 of 16 lines were read, magnified 10.
 _DETECTED_SIDE, _MOST_MAGNIFIED = 960, 3.0
+# What is cut out around the pages, as a share of the longer side of what the photo shows of them; and how
+# many degrees off level their lines may be left.
+_AROUND, _LEVEL = 0.02, 4.0
 # Lines are read this high, as the recogniser was trained, and cut off where they are longer than this.
 _HEIGHT, _LONGEST = 48, 1920
 # What the recogniser is less sure of is noise more often than text.
@@ -56,10 +61,10 @@ class ReadLine:
     end: tuple[float, float]
     score: float = 1.0
 
-    def reduced(self, by: float) -> ReadLine:
-        """The line in a photo so many times smaller."""
-        (x0, y0), (x1, y1) = self.start, self.end
-        return replace(self, start=(x0 / by, y0 / by), end=(x1 / by, y1 / by))
+    def moved(self, matrix: NDArray[np.float64]) -> ReadLine:
+        """The line where an affine map, (2, 3), brings its ends."""
+        (x0, y0), (x1, y1) = (np.array([self.start, self.end]) @ matrix[:, :2].T + matrix[:, 2]).tolist()
+        return replace(self, start=(x0, y0), end=(x1, y1))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -79,16 +84,22 @@ class TextReader:
         self._engine: Any = None
         self._lock = threading.Lock()
 
-    def read(self, photo: Photo, *, most: int = MOST_LINES) -> Iterator[ReadLine]:
-        """The `most` longest lines in a photo, wherever they are and whichever way they run, one by one."""
-        pixels, scale = _magnified(photo.pixels)
+    def read(
+        self, photo: Photo, views: Sequence[PageView] = (), *, most: int = MOST_LINES
+    ) -> Iterator[ReadLine]:
+        """The `most` longest lines in a photo, wherever they are and whichever way they run, one by one.
+
+        views: where it shows pages, the largest first; the text beside them is left out. All of it is read if
+            there are none.
+        """
+        pixels, to_photo = _level(photo, views)
         boxes = self._detect(pixels)[:most]
         lying = [box for box in boxes if not _stands(box)]
         # Of a line that stands, the side on the right is taken for its top.
         tall = [np.roll(box, -1, axis=0) for box in boxes if _stands(box)]
         for group in (lying, tall):
             for line in self._lines(pixels, group):
-                yield line.reduced(scale)
+                yield line.moved(to_photo)
 
     def _detect(self, pixels: Colour) -> list[NDArray[np.float32]]:
         """(4, 2) corners of each line as it stands in the photo, from its upper left; longest first."""
@@ -136,13 +147,35 @@ class TextReader:
             return self._engine(np.ascontiguousarray(pixels[:, :, ::-1]), **wanted)
 
 
-def _magnified(pixels: Colour) -> tuple[Colour, float]:
-    """A small photo as large as lines are detected in, or three times as large; and how many times."""
-    scale = min(_DETECTED_SIDE / max(pixels.shape[:2]), _MOST_MAGNIFIED)
-    if scale <= 1:
-        return pixels, 1.0
-    larger = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    return np.asarray(larger, np.uint8), scale
+def _level(photo: Photo, views: Sequence[PageView]) -> tuple[Colour, NDArray[np.float64]]:
+    """The part of a photo that shows the pages, their lines level or upright, and (2, 3), whence it came.
+
+    Where that is small it is magnified, to the size that lines are detected in or three times.
+    """
+    shown = [hypotheses.shown(view, photo) for view in views]
+    # Of a page without any side in sight the finder knows neither how it lies nor where it ends.
+    edged = [view for view in views if any(view.seen)]
+    corners = np.concatenate(shown if edged else [photo.outline]).astype(np.float64)
+    angle = hypotheses.slant(edged[0]) if edged else 0.0
+    turn = np.deg2rad(angle if abs(angle) > _LEVEL else 0.0)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    corners = corners @ matrix.T
+    low, high = corners.min(0), corners.max(0)
+    if edged:
+        around = _AROUND * float((high - low).max())
+        low, high = low - around, high + around
+    if not turn:
+        frame = photo.outline
+        low, high = np.maximum(np.floor(low + 0.5) - 0.5, frame.min(0)), np.minimum(high, frame.max(0))
+    scale = max(1.0, min(_DETECTED_SIDE / float((high - low).max()), _MOST_MAGNIFIED))
+    # The middle of the first pixel lies half a pixel from the edge, here as there.
+    to_part = scale * np.concatenate([matrix, -low[:, None]], axis=1)
+    to_part[:, 2] -= 0.5
+    width, height = np.ceil(scale * (high - low)).astype(int).tolist()
+    part = cv2.warpAffine(
+        photo.pixels, to_part, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(part, np.uint8), np.asarray(cv2.invertAffineTransform(to_part), np.float64)
 
 
 def _is_sure(read: tuple[str, float]) -> bool:

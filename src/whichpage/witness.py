@@ -10,19 +10,25 @@ from typing import Protocol
 from whichpage import textmatch
 from whichpage.photo import Photo
 from whichpage.reading import ReadLine
-from whichpage.types import Quad
+from whichpage.types import PageView, Quad
 
 
 class Reads(Protocol):
     """What finding needs of a reader of text."""
 
-    def read(self, photo: Photo) -> Iterable[ReadLine]:
-        """Lines of text in a photo, `reading.MOST_LINES` at most; each is read when it is asked for."""
+    def read(self, photo: Photo, views: Sequence[PageView]) -> Iterable[ReadLine]:
+        """Lines of text in a photo, `reading.MOST_LINES` at most; each is read when it is asked for.
+
+        views: where the page finder sees pages.
+        """
         ...
 
 
 class TextWitness:
-    """One photo's text. Reading takes long, so each line is read once, when it is first asked for."""
+    """One photo's text. Reading takes long, so each line is read once, when it is first asked for.
+
+    views: where the page finder sees pages, as far as it has looked; read is what they show.
+    """
 
     def __init__(
         self,
@@ -35,6 +41,7 @@ class TextWitness:
         reader: None where looks alone shall tell: then nothing is read.
         lap: told when a stage, "read" or "search", is done.
         """
+        self.views: Sequence[PageView] = ()
         self._photo, self._reader, self._store, self._lap = photo, reader, store, lap
         self._read: list[ReadLine] = []
         self._unread = self._recognised()
@@ -47,7 +54,7 @@ class TextWitness:
     def _recognised(self) -> Iterator[ReadLine]:
         """The lines, each read off the photo when it is asked for."""
         if self._reading is not None:
-            for line in self._reading.read(self._photo):
+            for line in self._reading.read(self._photo, self.views):
                 self._lap("read")
                 yield line
             self._lap("read")

@@ -70,7 +70,7 @@ def _upright(quad: Quad) -> int:
 
 
 def shown(view: PageView, photo: Photo) -> Quad:
-    """(N, 2) float32 corners, in working pixels, of what the photo shows of a page; the frame's if nothing."""
+    """(N, 2) float32 corners of what a photo shows of a page, in working pixels; of the frame if nothing."""
     if not cv2.isContourConvex(view.quad):
         return photo.outline
     _, corners = cv2.intersectConvexConvex(view.quad.astype(np.float32), photo.outline)

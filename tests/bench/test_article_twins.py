@@ -41,6 +41,21 @@ def test_page_that_repeats_the_part_wherever_it_has_it(down: int, right: int) ->
     assert not has(twin, OTHER, part(300, 800))
 
 
+@pytest.mark.parametrize("right", [0.25, 0.5, 3.7])
+def test_print_may_stand_a_fraction_of_a_pixel_elsewhere(right: float) -> None:
+    """As where the lines above it are other ones."""
+    large = cv2.resize(PAGE, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+
+    def drawn(page: Grey) -> Grey:
+        return np.asarray(cv2.resize(page, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
+
+    shift = np.array([[1, 0, 4 * right], [0, 1, 2]], np.float32)
+    twin = drawn(np.asarray(cv2.warpAffine(large, shift, large.shape[::-1], borderValue=255), np.uint8))
+    assert has(twin, drawn(np.asarray(large, np.uint8)), part(300, 800))
+    twin[500:504, 60:64] = 255 - twin[500:504, 60:64]
+    assert not has(twin, drawn(np.asarray(large, np.uint8)), part(300, 800))
+
+
 def test_only_what_is_shown_has_to_be_the_same() -> None:
     """Another line, or another letter, is outside of the part or in it."""
     twin = PAGE.copy()

@@ -15,8 +15,9 @@ from whichpage.benchmark.article_queries import Query, render
 from whichpage.benchmark.article_views import View
 from whichpage.types import Grey
 
-# The shift between the pages is sought on pages this many times smaller, then so many pixels around.
-_REDUCED, _AROUND = 4, 4
+# The shift between the pages is sought on pages this many times smaller, then in steps of so many pixels, so
+# many of them around: what a page repeats stands a fraction of a pixel higher or lower there.
+_REDUCED, _STEPS = 4, ((1.0, 4), (0.25, 3))
 # Print is smoothed by so many pixels before it is compared, and is another where it differs anywhere by more
 # than this share of its contrast.
 _SMOOTH, _ANOTHER = 2.0, 0.15
@@ -49,16 +50,23 @@ def has(there: Grey, page: Grey, mask: NDArray[np.uint8]) -> bool:
     """Whether a page has, in one place, all that another (H, W) has where the mask (H, W) is 1."""
     if not mask.any():
         return True
-    x, y = _nearest(there, page, mask)
-    height, width = page.shape
     smooth, other = (cv2.GaussianBlur(one.astype(np.float32), (0, 0), _SMOOTH) for one in (page, there))
-    differs = []
-    for dy in range(-_AROUND, _AROUND + 1):
-        for dx in range(-_AROUND, _AROUND + 1):
-            shift = np.array([[1, 0, -x - dx], [0, 1, -y - dy]], np.float32)
-            moved = cv2.warpAffine(other, shift, (width, height), borderValue=255)
-            differs.append(float((np.abs(smooth - moved) * mask).max()))
-    return min(differs) <= _ANOTHER * float(np.ptp(smooth[mask > 0]))
+    left, top, width, height = cv2.boundingRect(mask)
+    part = slice(top, top + height), slice(left, left + width)
+    here, shows = smooth[part], mask[part]
+
+    def differs(x: float, y: float) -> float:
+        shift = np.array([[1, 0, -x - left], [0, 1, -y - top]], np.float32)
+        moved = cv2.warpAffine(other, shift, (width, height), borderValue=255)
+        return float((np.abs(here - moved) * shows).max())
+
+    x, y = (float(one) for one in _nearest(there, page, mask))
+    for step, reach in _STEPS:
+        steps = [step * number for number in range(-reach, reach + 1)]
+        x, y = min(
+            ((x + across, y + down) for down in steps for across in steps), key=lambda at: differs(*at)
+        )
+    return differs(x, y) <= _ANOTHER * float(np.ptp(here[shows > 0]))
 
 
 def _nearest(there: Grey, page: Grey, mask: NDArray[np.uint8]) -> tuple[int, int]:

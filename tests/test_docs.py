@@ -108,11 +108,10 @@ def test_version_is_written_once() -> None:
 
 def test_ci_runs_what_the_readme_says() -> None:
     assert "make test" in code_lines(ROOT / "README.md")
-    assert (
-        (ROOT / ".ci" / "run")
-        .read_text(encoding="utf-8")
-        .endswith("\nmake test\nmake test-training\nmake test-bench\n")
-    )
+    *_, test, _, others = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert test == "make test"
+    assert others.split()[0] == "make"
+    assert {"test-web", "test-training", "test-bench"} <= set(others.split())
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda file: file.name)

@@ -153,6 +153,23 @@ def test_of_a_page_without_a_side_in_sight_all_of_the_photo_is_read(
     assert list(reader.read(photo, [guess])) == upright
 
 
+@pytest.mark.parametrize(
+    "quad",
+    [
+        [[3, 3], [300, 40], [300, 41], [3, 5]],
+        [[-50, -50], [9, 9], [9, 10], [-50, 4]],
+        [[1590, 2], [1900, 2], [1900, 900], [1590, 900]],
+        [[-900, 0], [-1, 0], [-1, 900], [-900, 900]],
+        [[0, 0], [90, 90], [90, 0], [0, 90]],
+    ],
+    ids=["sliver", "speck", "edge", "outside", "crossed"],
+)
+def test_a_page_of_which_nothing_is_seen_has_no_lines(quad: list[list[float]], reader: TextReader) -> None:
+    noise = np.random.default_rng(1).integers(90, 110, (1200, 1600, 3), np.uint8)
+    view = PageView(np.array(quad, np.float32), 0.5)
+    assert list(reader.read(decode(noise), [view])) == []
+
+
 class CountingReader(TextReader):
     """Counts the lines that it is made to recognise."""
 

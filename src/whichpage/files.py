@@ -6,7 +6,6 @@ Nothing here decodes anything; that is `sources`, in a process of its own.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import stat
@@ -115,16 +114,15 @@ def ends_with(path: PurePath, ending: str) -> bool:
 def short_names(paths: Iterable[Path]) -> dict[Path, Path]:
     """The last parts of each path, as many as tell it from the others: most often its name alone."""
     names: dict[Path, Path] = {}
-    left = list(dict.fromkeys(paths))
-    for depth in itertools.count(1):
+    left, depth = list(dict.fromkeys(paths)), 0
+    while left:
+        depth += 1
         ends: dict[tuple[str, ...], list[Path]] = {}
         for path in left:
             ends.setdefault(path.parts[-depth:], []).append(path)
         left = [path for same in ends.values() if len(same) > 1 for path in same]
         names |= {same[0]: Path(*end) for end, same in ends.items() if len(same) == 1}
-        if not left:
-            return names
-    raise AssertionError("paths that differ are told apart by all their parts")
+    return names
 
 
 def safe_stem(name: str, *, otherwise: str) -> str:
@@ -196,7 +194,9 @@ def photos_below(folder: Path) -> Iterator[Path]:
     for found in scan([folder], closed=lambda _: True):  # no file need be opened to see if it is a PDF
         within = folder / found.path.relative_to(absolute(folder))
         if isinstance(found, SourceError):
-            yield within
+            # Not Path.is_dir(), which raises where a path may not be looked at.
+            if os.path.isdir(within):  # noqa: PTH112
+                yield within
         elif found.path.is_dir():
             names = (image.name for image in image_files(found.path))
             yield from (within / name for name in names if not name.endswith(PICTURE_SUFFIX))

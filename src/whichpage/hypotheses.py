@@ -73,8 +73,8 @@ def shown(view: PageView, photo: Photo) -> Quad:
     """(N, 2) float32 corners of what a photo shows of a page, in working pixels; of the frame if nothing."""
     if not cv2.isContourConvex(view.quad):
         return photo.outline
-    _, corners = cv2.intersectConvexConvex(view.quad.astype(np.float32), photo.outline)
-    return photo.outline if corners is None else np.asarray(corners.reshape(-1, 2), np.float32)
+    area, corners = cv2.intersectConvexConvex(view.quad.astype(np.float32), photo.outline)
+    return photo.outline if area < 1 else np.asarray(corners.reshape(-1, 2), np.float32)
 
 
 def slant(view: PageView) -> float:

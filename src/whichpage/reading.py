@@ -89,8 +89,8 @@ class TextReader:
     ) -> Iterator[ReadLine]:
         """The `most` longest lines in a photo, wherever they are and whichever way they run, one by one.
 
-        views: where it shows pages, the largest first; the text beside them is left out. All of it is read if
-            there are none.
+        views: where it shows pages; the text beside them is left out, and how the first one lies tells how
+            lines run. All of the photo is read if there are none.
         """
         pixels, to_photo = _level(photo, views)
         boxes = self._detect(pixels)[:most]

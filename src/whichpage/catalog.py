@@ -403,10 +403,10 @@ class Catalog:
         """Where all books lie, unfinished ones too, whose file or folder is called as the path's is."""
         end = os.fsencode(f"{os.sep}{path.name}")
         rows = self.database.query(
-            "SELECT path FROM (SELECT COALESCE("
-            "(SELECT path FROM file WHERE file.book = book.id ORDER BY file.id LIMIT 1), source) AS path"
-            " FROM book) WHERE substr(path, ?) = ?",
-            (-len(end), end),
+            "SELECT path FROM file JOIN book ON book.id = book WHERE complete AND substr(path, ?) = ?"
+            " AND file.id = (SELECT MIN(id) FROM file AS first WHERE first.book = file.book)"
+            " UNION SELECT source FROM book WHERE NOT complete AND substr(source, ?) = ?",
+            (-len(end), end) * 2,
         )
         return [_path(path) for (path,) in rows]
 

@@ -250,12 +250,12 @@ def _library(context: click.Context, *, create: bool = False, text: bool = True)
 
 def _photos(names: Iterable[str]) -> Iterator[str]:
     """The photos that the user named, and those in the folders; a folder without any, to be told so."""
-    from whichpage.files import photos_below
+    from whichpage.files import is_folder, photos_below
 
     for name in names:
-        # Not Path.is_dir(), which raises where a path may not be looked at; the photo's own error says why.
-        is_folder = name != "-" and os.path.isdir(name)  # noqa: PTH112
-        photos = map(str, photos_below(Path(name))) if is_folder else iter((name,))
+        # Of one that may not be looked at the photo's own error says why.
+        walked = name != "-" and is_folder(name)
+        photos = map(str, photos_below(Path(name))) if walked else iter((name,))
         first = next(photos, name)
         yield first
         yield from photos

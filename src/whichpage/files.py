@@ -194,8 +194,7 @@ def photos_below(folder: Path) -> Iterator[Path]:
     for found in scan([folder], closed=lambda _: True):  # no file need be opened to see if it is a PDF
         within = folder / found.path.relative_to(absolute(folder))
         if isinstance(found, SourceError):
-            # Not Path.is_dir(), which raises where a path may not be looked at.
-            if os.path.isdir(within):  # noqa: PTH112
+            if is_folder(within):
                 yield within
         elif found.path.is_dir():
             names = (image.name for image in image_files(found.path))
@@ -381,6 +380,11 @@ def _file_sha256(path: Path, alive: Callable[[], None]) -> bytes:
         except OSError as error:
             raise SourceError(path, _why(error)) from None
     return digest.digest()
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder at the path, as far as that may be looked at."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir() raises where it may not
 
 
 def _is_dir(path: Path) -> bool:

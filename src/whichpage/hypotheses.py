@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from whichpage import placing
 from whichpage.photo import Photo, side_lengths
 from whichpage.types import THUMBNAIL_PIXELS, PageView, Quad
 
@@ -73,8 +74,8 @@ def shown(view: PageView, photo: Photo) -> Quad:
     """(N, 2) float32 corners of what a photo shows of a page, in working pixels; of the frame if nothing."""
     if not cv2.isContourConvex(view.quad):
         return photo.outline
-    area, corners = cv2.intersectConvexConvex(view.quad.astype(np.float32), photo.outline)
-    return photo.outline if area < 1 else np.asarray(corners.reshape(-1, 2), np.float32)
+    corners = placing.shared(view.quad, photo.outline)
+    return corners if len(corners) and cv2.contourArea(corners) >= 1 else photo.outline
 
 
 def slant(view: PageView) -> float:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from whichpage import lookalikes, placing, verify
 from whichpage.aligning import Aligned, ThumbnailStore, reaches
@@ -156,15 +155,9 @@ def at_one_place(one: Quad, other: Quad, *, seen_by: Photo | None = None) -> boo
     """
     areas = one, other
     if seen_by is not None:
-        areas = _shared(one, seen_by.outline), _shared(other, seen_by.outline)
+        areas = placing.shared(one, seen_by.outline), placing.shared(other, seen_by.outline)
         if not all(map(len, areas)):
             return False
     shared, _ = cv2.intersectConvexConvex(*areas)
     both = sum(float(cv2.contourArea(area)) for area in areas)
     return float(shared) > 0.5 * max(both - float(shared), 1e-6)
-
-
-def _shared(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 2) the corners of what two convex areas share; N is 0 where that is nothing."""
-    area, corners = cv2.intersectConvexConvex(one, other)
-    return np.asarray(corners if area > 0 else [], np.float32).reshape(-1, 2)

@@ -83,6 +83,12 @@ def is_sound(quad: Quad) -> bool:
     return bool(np.isfinite(quad).all()) and cv2.isContourConvex(quad) and area > 0
 
 
+def shared(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 2) the corners of what two convex areas share; N is 0 where that is nothing."""
+    area, corners = cv2.intersectConvexConvex(one, other)
+    return np.asarray(corners if area > 0 else [], np.float32).reshape(-1, 2)
+
+
 def agrees_enough(agree: int, most: int) -> bool:
     """Whether a page on which so many lines or features agree may be the one, where `most` do on another."""
     return not agree or agree > 0.7 * most

@@ -86,9 +86,9 @@ def test_frame_is_tried_at_its_four_turns() -> None:
 
 def test_visible_share_is_that_of_the_area() -> None:
     view = PageView(CORNERS - np.float32(0.5), 0.9)
-    assert hypotheses.visible_share(view, decode(np.zeros((1000, 900), np.uint8))) == pytest.approx(1)
-    assert hypotheses.visible_share(view, decode(np.zeros((500, 900), np.uint8))) == pytest.approx(0.5)
-    assert hypotheses.visible_share(view, decode(np.zeros((500, 450), np.uint8))) == pytest.approx(0.25)
+    assert hypotheses.visible_share(view.quad, decode(np.zeros((1000, 900), np.uint8))) == pytest.approx(1)
+    assert hypotheses.visible_share(view.quad, decode(np.zeros((500, 900), np.uint8))) == pytest.approx(0.5)
+    assert hypotheses.visible_share(view.quad, decode(np.zeros((500, 450), np.uint8))) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.3, 0.6])

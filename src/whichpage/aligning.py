@@ -210,29 +210,36 @@ class Aligner:
         query.watch.lap("verify")
         return aligned
 
-    def beside(self, query: Query, one: Aligned, page_ids: Sequence[int]) -> list[Aligned]:
-        """Pages aligned where another one lies, those that are accepted there.
+    def beside(self, query: Query, one: Aligned, pages: Sequence[tuple[int, Quad]]) -> list[Aligned]:
+        """Pages that print what another one does, aligned where that is; those that are accepted there.
 
         Where that one is beyond doubt by its looks, so must they be: then nothing else is asked about any.
+
+        pages: ids, and the (4, 2) corners of each in working pixels, about.
         """
-        if not page_ids:
+        if not pages:
             return []
-        sheets: dict[bool, verify.Sheet] = {}
-        copies: dict[bytes, list[int]] = {}
-        for encoded, page_id in zip(self._store.encoded_thumbnails(page_ids), page_ids, strict=True):
-            copies.setdefault(encoded, []).append(page_id)
-        pages = list(map(verify.Thumbnail, copies))
-        for lies in {page.landscape for page in pages}:
-            sheets[lies] = verify.sheet(query.photo, one.alignment.quad, landscape=lies)
+        copies: dict[tuple[bytes, bytes], list[tuple[int, Quad]]] = {}
+        encoded = self._store.encoded_thumbnails([page_id for page_id, _ in pages])
+        for page, (page_id, quad) in zip(encoded, pages, strict=True):
+            copies.setdefault((page, quad.tobytes()), []).append((page_id, quad))
+        laid: list[tuple[verify.Thumbnail, verify.Sheet]] = []
+        sheets: dict[tuple[bytes, bool], verify.Sheet] = {}
+        for (page, place), same in copies.items():
+            thumbnail = verify.Thumbnail(page)
+            key = place, thumbnail.landscape
+            if key not in sheets:
+                sheets[key] = verify.sheet(query.photo, same[0][1], landscape=thumbnail.landscape)
+            laid.append((thumbnail, sheets[key]))
 
-        def align(page: verify.Thumbnail) -> verify.Alignment:
-            on = sheets[page.landscape]
-            return verify.align(on, page, *verify.align_coarse(on, page))
+        def align(page: verify.Thumbnail, on: verify.Sheet) -> verify.Alignment:
+            return verify.realign(query.photo, page, verify.align(on, page, *verify.align_coarse(on, page)))
 
+        alignments = self._threads.map(align, *zip(*laid, strict=True))
         aligned = [
             Aligned(page_id, one.place, alignment, verify.confidence(alignment))
-            for same, alignment in zip(copies.values(), self._threads.map(align, pages), strict=True)
-            for page_id in same
+            for same, alignment in zip(copies.values(), alignments, strict=True)
+            for page_id, _ in same
         ]
         query.watch.lap("verify")
         if one.otherwise >= self._options.doubtless:

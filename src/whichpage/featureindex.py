@@ -13,6 +13,7 @@ import time
 from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -131,7 +132,13 @@ class FeatureIndex:
         return int(self._file.ntotal)
 
     def votes(
-        self, images: Sequence[LocalFeatures], *, among: Container[int], top: int, threads: Executor
+        self,
+        images: Sequence[LocalFeatures],
+        *,
+        among: Container[int],
+        top: int,
+        threads: Executor,
+        nearest: int = _NEAREST,
     ) -> list[tuple[int, float]]:
         """(page id, votes) of the pages with most features like an image's, best first.
 
@@ -139,8 +146,9 @@ class FeatureIndex:
             image that has most for it.
         among: the ids of the pages that are searched.
         threads: share the work.
+        nearest: how many features each of an image's votes for.
         """
-        each = list(threads.map(self._votes, images))
+        each = list(threads.map(partial(self._votes, nearest=nearest), images))
         if not each:
             return []
         page_ids, votes = (np.concatenate(part) for part in zip(*each, strict=True))
@@ -154,12 +162,12 @@ class FeatureIndex:
                 best[page_id] = float(votes[row])
         return list(best.items())
 
-    def _votes(self, image: LocalFeatures) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _votes(self, image: LocalFeatures, *, nearest: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """(P,) page ids, and (P,) votes: of each feature one for a page, the less the further off it is."""
         if not len(image.points):
             return np.empty(0, np.int64), np.empty(0, np.float64)
         faiss.omp_set_num_threads(1)  # of this thread, as in `FlatIndex.search`
-        distances, page_ids = self._file.search(image.codes[:_VOTERS], _NEAREST)
+        distances, page_ids = self._file.search(image.codes[:_VOTERS], nearest)
         weights = np.clip(1 - distances / _FARTHEST, 0, 1) ** 2 * (page_ids >= 0)
         voters, place = np.nonzero(weights)
         # The nearest first: what a page has further off is left out.

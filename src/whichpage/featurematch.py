@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whichpage import placing
 from whichpage.features import LocalFeatures, PageFeatures
 from whichpage.types import Quad, outline
+from whichpage.warps import Placement
 
 # Likeness, -1 to 1, from which two features may be of the same place, and so many must be.
 _ALIKE, _FEWEST = 0.35, 6
@@ -51,6 +52,20 @@ def pooled(images: Sequence[LocalFeatures]) -> PhotoFeatures:
     return PhotoFeatures(np.concatenate([one.points for one in images]), soft)
 
 
+def shown(page: PageFeatures, placement: Placement, *, photo: tuple[int, int]) -> LocalFeatures:
+    """The features of a page that a photo shows, as if they had been found in it.
+
+    Args:
+        page: the page's.
+        placement: where it lies in the photo.
+        photo: the photo's height and width.
+    """
+    shares = (page.points + 0.5) / np.array(page.size[::-1])
+    points = placement.photo_points(shares * placement.size[::-1] - 0.5)
+    inside = ((points >= 0) & (points < photo[::-1])).all(1)
+    return LocalFeatures(points[inside], _signs(page.codes[inside]), photo)
+
+
 def place(photo: PhotoFeatures, page: PageFeatures) -> placing.Placed | None:
     """Where the page lies, by the features that it shares with the photo.
 
@@ -78,10 +93,14 @@ def _ties(photo: PhotoFeatures, page: PageFeatures) -> tuple[NDArray[np.float32]
 
     By the asymmetric likeness, in which the photo keeps its real numbers: see `index.FlatIndex`.
     """
-    signs = np.unpackbits(page.codes, axis=-1).astype(np.float32) * 2 - 1
-    likeness = signs @ photo.soft.T
+    likeness = _signs(page.codes) @ photo.soft.T
     nearest = likeness.argmax(1)
-    alike = np.flatnonzero(likeness[np.arange(len(signs)), nearest] >= _ALIKE)
+    alike = np.flatnonzero(likeness[np.arange(len(likeness)), nearest] >= _ALIKE)
     # One point of the photo cannot be several of the page.
     mutual = alike[likeness[:, nearest[alike]].argmax(0) == alike]
     return page.points[mutual], photo.points[nearest[mutual]]
+
+
+def _signs(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 128) float32, 1 or -1 for each bit of (N, 16) packed ones."""
+    return np.unpackbits(codes, axis=-1).astype(np.float32) * 2 - 1

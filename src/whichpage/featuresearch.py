@@ -20,6 +20,7 @@ from whichpage.features import OF_PHOTO, FeatureExtractor, LocalFeatures, unpack
 from whichpage.hypotheses import Look
 from whichpage.photo import Photo, rectify
 from whichpage.types import PageView, Quad
+from whichpage.warps import Placement
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ _LAID, _ANSWERED = 8, 5
 # While one more of the last `_LAID` pages agrees nearly as much as the best one, as pages do that a book
 # repeats, as many more are laid, up to so many; so many of such pages are answered.
 _MOST_LAID, _MOST_ANSWERED = 32, 16
+# A page repeats what a photo shows of another one if it has so much of the features that this shows of it.
+# So many pages are asked for each of those, as manuals repeat some passages dozens of times.
+_REPEATS, _REPEATED = 0.4, 64
 # With so many features that agree, other turns of the page are not tried.
 _CLEAR = 30
 # Features of an index that is kept in a file: fewer are filed in half a second.
@@ -126,15 +130,8 @@ class FeatureSearch:
             voted = self.index.votes(images, among=among, top=_MOST_LAID, threads=threads)
             found = [page for page, _ in voted]
             pooled = featurematch.pooled(images)
-
-            def lay(one: tuple[int, bytes], pooled: PhotoFeatures = pooled) -> Proposal | None:
-                placed = featurematch.place(pooled, unpack(one[1]))
-                return None if placed is None else Proposal(one[0], placed.quad, placed.groups)
-
             for first in range(0, len(found), _LAID):
-                some = found[first : first + _LAID]
-                packed = self._store.features(some)
-                laid = [one for one in threads.map(lay, zip(some, packed, strict=True)) if one]
+                laid = self._laid(found[first : first + _LAID], pooled, threads)
                 for one in laid:
                     if one.page_id not in best or one.agree > best[one.page_id].agree:
                         best[one.page_id] = one
@@ -145,6 +142,45 @@ class FeatureSearch:
                 break
         ranked = sorted(best.values(), key=lambda one: -one.agree)
         return ranked[: min(max(_ANSWERED, len(_nearly_best(ranked, best))), _MOST_ANSWERED)]
+
+    def _laid(self, page_ids: Sequence[int], photo: PhotoFeatures, threads: Executor) -> list[Proposal]:
+        """The pages laid over a photo's features, in their order, those that can be."""
+
+        def lay(page_id: int, packed: bytes) -> Proposal | None:
+            placed = featurematch.place(photo, unpack(packed))
+            return None if placed is None else Proposal(page_id, placed.quad, placed.groups)
+
+        return [one for one in threads.map(lay, page_ids, self._store.features(page_ids)) if one]
+
+    def repeating(
+        self,
+        page_id: int,
+        placement: Placement,
+        photo: Photo,
+        *,
+        among: Container[int],
+        threads: Executor,
+    ) -> list[Proposal]:
+        """Other pages that print most of what a photo shows of one, surest first, each where that lies.
+
+        Nothing of the photo is looked at: they are found by the features that the library keeps of the page.
+
+        Args:
+            page_id: the page that the photo shows, or one that prints the same.
+            placement: where it lies in the photo.
+            photo: the photo.
+            among: the ids of the pages that are searched.
+            threads: share the work.
+        """
+        (packed,) = self._store.features([page_id])
+        shown = featurematch.shown(unpack(packed), placement, photo=photo.pixels.shape[:2])
+        voted = self.index.votes([shown], among=among, top=_MOST_LAID + 1, threads=threads, nearest=_REPEATED)
+        others = [other for other, _ in voted if other != page_id]
+        return [
+            one
+            for one in self._laid(others, featurematch.pooled([shown]), threads)
+            if one.agree >= _REPEATS * len(shown.points)
+        ][:_MOST_ANSWERED]
 
     def _describe(self, photo: Photo, look: Look) -> LocalFeatures:
         """The features of a part of the photo, with points in working pixels."""

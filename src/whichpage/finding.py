@@ -152,24 +152,62 @@ class Finder:
         watch = watch or Stopwatch()
         query = self._query(photo, watch)
         aligned = self._aligned(query)
-        return aligned + self._twins(query, aligned)
+        return aligned + self._alike(query, aligned)
 
-    def _twins(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
+    def _alike(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
         """Accepted pages that print nearly what one does that is accepted by its looks, where that one lies.
 
         Of many such pages some are never looked at otherwise, as the search ends where one fits.
         """
+        by_looks = [
+            one
+            for one in sorted(aligned, key=lambda one: -one.confidence)
+            if one.confidence >= self._options.accepted and not one.lines and not one.features
+        ]
+        found = self._twins(query, by_looks, aligned)
+        return found + self._repeating(query, by_looks, [*aligned, *found])
+
+    def _twins(self, query: Query, by_looks: Sequence[Aligned], aligned: Sequence[Aligned]) -> list[Aligned]:
+        """Accepted pages whose codes are nearly those of one that is, in its place."""
         within, most = self._options.twins
         laid = [(one.page_id, one.alignment.quad) for one in aligned]
         found: list[Aligned] = []
-        for one in aligned:
-            if one.confidence < self._options.accepted or one.lines or one.features:
-                continue
+        for one in by_looks:
             quad = one.alignment.quad
             here = {page for page, at in laid if matching.at_one_place(at, quad, seen_by=query.photo)}
             twins = self.index.twins(one.page_id, within=within, most=most, besides=here)
-            found += self._aligner.beside(query, one, twins)
+            found += self._aligner.beside(query, one, [(twin, quad) for twin in twins])
             laid += [(twin, quad) for twin in twins]
+        return found
+
+    def _repeating(
+        self, query: Query, by_looks: Sequence[Aligned], aligned: Sequence[Aligned]
+    ) -> list[Aligned]:
+        """Accepted pages that repeat what the photo shows of one that is, higher or lower than that does.
+
+        Manuals repeat passages. A photo that shows one of them alone, or not well, is like each page that has
+        it; and as those differ in what else they print, their codes tell nothing of it.
+        """
+        photo, options = query.photo, self._options
+        if self.features is None:
+            return []
+        found: list[Aligned] = []
+        sought: list[Quad] = []
+        for one in by_looks:
+            quad = one.alignment.quad
+            is_clear = hypotheses.visible_share(quad, photo) > options.part
+            if (is_clear and one.otherwise >= options.doubtless) or any(
+                matching.at_one_place(quad, other, seen_by=photo) for other in sought
+            ):
+                continue
+            sought.append(quad)
+            known = {other.page_id for other in [*aligned, *found] if other.confidence >= options.accepted}
+            repeating = self.features.repeating(
+                one.page_id, one.alignment.placement, photo, among=self.index, threads=self._threads
+            )
+            query.watch.lap("features")
+            others = [(other.page_id, other.quad) for other in repeating if other.page_id not in known]
+            found += self._aligner.beside(query, one, others)
         return found
 
     def _aligned(self, query: Query) -> list[Aligned]:
@@ -252,7 +290,7 @@ class Finder:
         return Query(photo, watch, TextWitness(photo, self.reader, self.store, watch.lap))
 
     def _is_worth_a_look(self, view: PageView, number: int, photo: photos.Photo) -> bool:
-        return not number or hypotheses.visible_share(view, photo) > self._options.sliver
+        return not number or hypotheses.visible_share(view.quad, photo) > self._options.sliver
 
     def _unanswered(
         self, photo: photos.Photo, views: Sequence[PageView], aligned: Sequence[Aligned]

@@ -36,6 +36,7 @@ class FindOptions:
     read: how many pages that hold the text of a photo are laid over it.
     twins: bits by which the code of a page that prints nearly the same differs at most from that of one that
         is accepted by its looks: it is laid there too. So many such pages at most.
+    part: share of a page of which a photo shows no more, so that other pages may have all that it shows.
     sliver: share of a page that must be in the photo for it to be sought besides one that was found.
     exhaustive: tries what there is to try where no local features are, although they are there.
     """
@@ -73,5 +74,6 @@ class FindOptions:
     # On 320 photos of manuals that repeat pages, 24 true pages were never looked at where another one was
     # accepted; the codes of ten differed by no more from that one's.
     twins: tuple[int, int] = (8, 12)
+    part: float = 0.9
     sliver: float = 0.5
     exhaustive: bool = False

@@ -180,10 +180,10 @@ def unseen(photo: Photo) -> PageView:
     return PageView(frame(photo)[0], 0.0, (False, False, False, False))
 
 
-def visible_share(view: PageView, photo: Photo) -> float:
-    """How much of the page's area is in the photo, 0 to 1."""
-    shared, _ = cv2.intersectConvexConvex(view.quad, photo.outline)
-    return float(shared) / max(float(cv2.contourArea(view.quad)), 1.0)
+def visible_share(quad: Quad, photo: Photo) -> float:
+    """How much of a page's area is in the photo, 0 to 1; quad: (4, 2) its corners in working pixels."""
+    shared, _ = cv2.intersectConvexConvex(quad, photo.outline)
+    return float(shared) / max(float(cv2.contourArea(quad)), 1.0)
 
 
 def _shown(

@@ -32,8 +32,18 @@ _DARKEST = 8.0
 # Print is compared in squares of so many pixels, about a letter, and is another one if it differs by more
 # than this there, in squared deviations of local contrast; by twice as much, entirely.
 _LETTER, _ANOTHER = 9, 0.05
+# Where pages differ by less than that everywhere, by half of the most, down to this.
+_LEAST = _ANOTHER / 16
 # Paper is creased if it is followed to so much more likeness.
 _CREASED = 0.05
+# Print is darker than the paper around by so many deviations, or so much lighter; paper for certain is what
+# lies within so wide a square, in pixels, but not so near as edges are soft.
+_DARKER, _LIGHTER, _BESIDE, _SOFT = 0.3, 1.0, 25, 5
+# How bright paper is, is told in squares of so many pixels, if it has this share of them. What differs from
+# that by more than this share of it, has no print and reaches to the edge, is the desk.
+_SQUARES, _ENOUGH, _DESK = (257, 129, 65), 0.02, 0.25
+# So many pages are compared in pairs.
+_PAIRED = 8
 # What a lens, a hand and a scan may blur print by, in pixels.
 _USUAL_BLUR = 0.9
 _BLURS = (0.0, 0.6, 0.9, 1.2, 1.6, 2.1, 2.8)
@@ -123,7 +133,13 @@ def ranking(photo: Photo, rivals: Sequence[tuple[verify.Thumbnail, Placement]]) 
     frame = _Frame.around(photo, [placement for _, placement in rivals])
     if frame is None:
         return list(range(len(rivals)))
-    return _by_worst_defeat(_advantages(*_compared(frame, rivals)))
+    seen, shown = _compared(frame, rivals)
+    # Pages that are far less like it lose to all of the others.
+    alike = [correlation(one, seen, one != 0) for one in shown]
+    order: list[int] = np.argsort(-np.array(alike), kind="stable").tolist()
+    closest = sorted(order[:_PAIRED])
+    told = _by_worst_defeat(_advantages(seen, [shown[number] for number in closest]))
+    return [closest[number] for number in told] + order[_PAIRED:]
 
 
 def _compared(
@@ -137,10 +153,12 @@ def _compared(
     pages = [page for page, _ in rivals]
     points = [frame.on_page(placement) for _, placement in rivals]
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
-    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=_inside(prints))
     shown = [one.seen(_USUAL_BLUR) for one in prints]
+    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=_inside(prints))
     best = int(np.argmax([correlation(one, photo, p.within) for one, p in zip(shown, prints, strict=True)]))
     within = prints[best].within
+    paper = _paper(frame.pixels, _inside(prints), shown[best])
+    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=paper)
     for number, page in enumerate(pages):
         if number != best:
             starts = [_as_found(points[number], points[best], prints[number].within)]
@@ -152,8 +170,9 @@ def _compared(
     points = [moved(one, off) for one in points]
     # Drawn anew: pages that are moved as pictures are blurred, each by another fraction of a pixel.
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
-    within, inside = prints[best].within, _inside(prints)
-    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=inside)
+    within = prints[best].within
+    paper = _paper(frame.pixels, _inside(prints), prints[best].seen(_USUAL_BLUR))
+    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=paper)
     blur = _blur(prints[best], photo)
     shown = [one.seen(blur) for one in prints]
     same = np.all([_in_squares((one - shown[best]) ** 2) < _ANOTHER for one in shown], axis=0)
@@ -163,13 +182,56 @@ def _compared(
     if followed > correlation(shown[best], photo, within) + _CREASED:
         points = [moved(one, creases) for one in points]
         shown = [_Print.of(page, at).seen(blur) for page, at in zip(pages, points, strict=True)]
-    return photo, [one * inside for one in shown]
+    # A page's rendering has its print a fraction of a pixel off, each page's otherwise.
+    points = [
+        moved(at, register(one, photo, paper & (one != 0), degree=1))
+        for at, one in zip(points, shown, strict=True)
+    ]
+    shown = [_Print.of(page, at).seen(blur) for page, at in zip(pages, points, strict=True)]
+    return photo, [one * paper for one in shown]
 
 
 def _inside(prints: Sequence[_Print]) -> NDArray[np.bool_]:
     """(H, W) where any page lies, but for its edge, where the desk may show."""
     anywhere = np.any([one.within for one in prints], axis=0).astype(np.uint8)
     return np.asarray(cv2.erode(anywhere, np.ones((3, 3), np.uint8)) > 0)
+
+
+def _paper(grey: Grey, inside: NDArray[np.bool_], shown: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(H, W) where a photo shows a page and not the desk, which may show within its outline.
+
+    The outline follows from the print, which may end far from the edge. Beside a dark desk print would have
+    too little contrast.
+
+    Args:
+        grey: (H, W) uint8, the photo.
+        inside: (H, W), the outline.
+        shown: (H, W) float32, the local contrast of the page that fits best.
+    """
+    printed = ((shown < -_DARKER) | (shown > _LIGHTER)).astype(np.uint8)
+    blank = inside & (_grown(printed, _SOFT) == 0)
+    paper = blank & (_grown(printed, _BESIDE) > 0)
+    if not paper.any():
+        return inside
+    level = np.full(grey.shape, np.median(grey[paper]), np.float32)
+    for side in _SQUARES:
+        # The desk may show beside print, too.
+        some = (paper & (np.abs(grey - level) < 1.5 * _DESK * level)).astype(np.float32)
+        share, sum_ = (
+            cv2.blur(one, (side, side), borderType=cv2.BORDER_CONSTANT) for one in (some, grey * some)
+        )
+        level = np.where(share > _ENOUGH, sum_ / np.maximum(share, _ENOUGH), level)
+    other = blank & (np.abs(grey - level) > _DESK * level)
+    _, numbers = cv2.connectedComponents(other.astype(np.uint8))
+    edge = inside & (cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) == 0)
+    at_edge = np.unique(numbers[edge])
+    desk = np.isin(numbers, at_edge[at_edge > 0]).astype(np.uint8)
+    return np.asarray(inside & (_grown(desk, _SOFT) == 0))
+
+
+def _grown(where: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """(H, W) 1 where there is any 1 in a square of so many pixels around."""
+    return np.asarray(cv2.dilate(where, np.ones((size, size), np.uint8)), np.uint8)
 
 
 def _as_found(
@@ -224,9 +286,10 @@ def _advantages(photo: NDArray[np.float32], shown: Sequence[NDArray[np.float32]]
         near.append(np.min([_unlike(photo - factor * around) for around in shifted], axis=0))
         for other in range(one):
             differ = [_in_squares((around - shown[other]) ** 2) for around in shifted]
-            another, elsewhere = (
-                np.clip(d / _ANOTHER - 1, 0, 1) for d in (np.min(differ, axis=0), differ[0])
-            )
+            wherever = np.min(differ, axis=0)
+            # Of pages that are the same to the eye any difference is better than none.
+            least = float(np.clip(wherever.max() / 2, _LEAST, _ANOTHER))
+            another, elsewhere = (np.clip(d / least - 1, 0, 1) for d in (wherever, differ[0]))
             elsewhere -= another
             # Print that is another wherever it lies is sought around, the same print where it should be.
             against = another * (near[other] - near[one]) + elsewhere * (still[other] - still[one])

@@ -16,7 +16,7 @@ from whichpage.photo import Photo
 from whichpage.types import Match, Page, Quad
 
 # So many pages that print nearly the same are compared with the photo, copies of one counting as one.
-_COMPARED = 8
+_COMPARED = 16
 # How much of the confidence from which pages are accepted one has at most that fits less well than another
 # one, where that is not accepted.
 _UNSURE = 0.99

@@ -150,9 +150,12 @@ class Placement:
     def quad(self) -> Quad:
         """(4, 2) float32, the page's corners in working pixels."""
         h, w = self.size
-        corners = self.warp(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64) - 0.5)
-        there = cv2.perspectiveTransform(corners[None].astype(np.float32), self.to_photo)[0]
-        return np.asarray(there, np.float32)
+        return self.photo_points(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64) - 0.5)
+
+    def photo_points(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(N, 2) the page's pixels -> (N, 2) float32 working pixels."""
+        on_sheet = self.warp(points)[None].astype(np.float32)
+        return np.asarray(cv2.perspectiveTransform(on_sheet, self.to_photo)[0], np.float32)
 
     def page_points(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) working pixels -> (N, 2) the page's pixels; -`_NOWHERE` beyond the horizon of its plane."""

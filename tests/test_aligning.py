@@ -153,7 +153,8 @@ def test_a_page_that_is_sure_by_the_encoder_alone_settles_nothing() -> None:
 def test_where_a_page_is_beyond_doubt_nothing_is_asked_of_those_beside_it() -> None:
     counting, reader = Counting(), Reading(1)
     looked = aligner(counting)
-    found = looked.beside(query(reader), sure(1), [3, 2])
+    quad = sure(1).alignment.quad
+    found = looked.beside(query(reader), sure(1), [(3, quad), (2, quad)])
     assert [one.page_id for one in found] == [3]
     assert found[0].confidence >= OPTIONS.doubtless
     assert counting.images == reader.asked == 0
@@ -168,7 +169,7 @@ def test_beside_a_page_that_is_in_doubt_text_is_asked_of_those_that_may_be_answe
     in_doubt = replace(laid(1), alignment=alignment, confidence=0.99)
     for page, text, asked, accepted in ((2, 1, 0, []), (3, 1, 1, []), (3, 3, 1, [3])):
         reader = Reading(text)
-        found = aligner(Counting()).beside(query(reader, photo=dim), in_doubt, [page])
+        found = aligner(Counting()).beside(query(reader, photo=dim), in_doubt, [(page, LYING.quad)])
         assert [one.page_id for one in found] == accepted
         assert reader.asked == asked
 

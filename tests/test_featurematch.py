@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from whichpage.featurematch import _ties, on_photo, place, pooled
+from whichpage.featurematch import _ties, on_photo, place, pooled, shown
 from whichpage.features import LocalFeatures, PageFeatures, pack, unpack
 from whichpage.placing import Placed
 from whichpage.types import Quad
+from whichpage.warps import Placement
 
 SIZE, PHOTO = (480, 336), (1200, 900)
 CORNERS = np.array([[190, 150], [730, 180], [800, 1060], [110, 1020]], np.float32)
@@ -60,6 +61,20 @@ def likeness(vector: NDArray[np.float32], code: NDArray[np.uint8]) -> float:
 
 
 # --- points ---
+
+
+def test_features_of_a_page_that_a_photo_shows() -> None:
+    """Where the page's placement says; those beyond the frame are left out."""
+    features = random_features(200, seed=1)
+    placement = Placement.flat(CORNERS, size=SIZE)
+    found = shown(kept(features), placement, photo=PHOTO)
+    np.testing.assert_allclose(found.points, seen(features).points, atol=4)  # of the grid that is kept
+    np.testing.assert_array_equal(found.codes, features.codes)
+    cut = shown(kept(features), placement, photo=(600, 900))
+    rows = np.flatnonzero(found.points[:, 1] < 600)
+    assert 0 < len(rows) < 200
+    np.testing.assert_array_equal(cut.points, found.points[rows])
+    np.testing.assert_array_equal(cut.codes, found.codes[rows])
 
 
 def at(points: list[list[float]], quad: Quad, *, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -20,6 +20,8 @@ from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.photo import decode
 from whichpage.sources import thumbnail
 from whichpage.types import Colour, Grey, PageView
+from whichpage.verify import PAGE_SIZE
+from whichpage.warps import Placement
 
 Corners = NDArray[np.float32]
 
@@ -211,6 +213,36 @@ def test_pages_that_a_book_repeats_are_all_proposed(
     assert found[0].page_id == 106
     assert len(alone.asked) == 8
     assert len(found) <= 5
+
+
+def lower(page: int, *, by: int = 208) -> Grey:
+    """The page so many pixels further down, under text of its own: another page that repeats it."""
+    return np.vstack([text_page(page + 50)[75 : 75 + by], text_page(page)[:-by]])
+
+
+def test_pages_that_repeat_what_a_photo_shows_of_one_are_found_where_they_have_it(
+    extractor: FeatureExtractor, packed: dict[int, bytes], threads: Executor
+) -> None:
+    """By what the library keeps of them: a close-up of the upper half, which one of them has further down."""
+    repeated = pack(extractor.extract(thumbnail(lower(104))), extractor.vocabulary)
+    search = FeatureSearch(extractor, Kept({**packed, 201: repeated}))
+    corners = np.array([[30, -60], [430, -60], [430, 1200], [30, 1200]], np.float32)
+    photo = decode(photo_of([(text_page(104), corners)], size=PHOTO))
+
+    def repeating(page: int, corners: Corners, among: Iterable[int]) -> list[Proposal]:
+        placement = Placement.flat(corners, size=PAGE_SIZE)
+        return search.repeating(page, placement, photo, among=set(among), threads=threads)
+
+    (found,) = repeating(104, corners, [*PAGES, 201])
+    assert found.page_id == 201
+    height = text_page(104).shape[0]
+    above = corners - np.array([0, 1260 * 208 / height], np.float32)
+    assert corner_errors(found.quad, above).max() < 0.015
+    assert repeating(104, corners, PAGES) == []
+    assert repeating(105, corners, [*PAGES, 201]) == []
+    # Of what the photo shows, the other page has nothing.
+    foot = corners - np.array([0, 1100], np.float32)
+    assert repeating(104, foot, [*PAGES, 201]) == []
 
 
 def test_empty_library_proposes_nothing(extractor: FeatureExtractor, threads: Executor) -> None:

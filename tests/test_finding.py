@@ -18,6 +18,7 @@ from onnx_file import write_one_view
 from whichpage import verify
 from whichpage.encoder import Encoder
 from whichpage.errors import PhotoError
+from whichpage.features import FeatureExtractor, pack
 from whichpage.featuresearch import FeatureSearch, Proposal
 from whichpage.finding import Finder
 from whichpage.findoptions import FindOptions
@@ -26,6 +27,7 @@ from whichpage.pagefinder import PageFinder
 from whichpage.photo import Photo, decode
 from whichpage.printed import PrintedLine
 from whichpage.reading import ReadLine
+from whichpage.sources import thumbnail
 from whichpage.types import THUMBNAIL_PIXELS, Answer, Colour, Grey, Page, PageCodes, PageView
 
 BOOK = Path("/books/drawn.pdf")
@@ -354,6 +356,9 @@ class Proposes(FeatureSearch):
     def propose(self, photo: Photo, view: PageView, **_: object) -> list[Proposal]:
         self.asked.append(view.seen)
         return self.proposals
+
+    def repeating(self, *_: object, **__: object) -> list[Proposal]:
+        return []
 
 
 class Sees(Blind):
@@ -700,6 +705,42 @@ def test_page_that_prints_nearly_what_one_does_that_is_found_is_told_from_it(
     assert verified(ask(finder, photo))[0] == 18
     fewest = finder.variant(options=FindOptions(twins=(-1, 0)))
     assert len(verified(ask(fewest, photo))) < len(verified(ask(finder, photo)))
+
+
+class Described:
+    """A catalogue of the local features of pages."""
+
+    def __init__(self, pages: Sequence[Grey], extractor: FeatureExtractor) -> None:
+        extracted = [extractor.extract(thumbnail(page)) for page in pages]
+        self.pages = {ID + n: pack(one, extractor.vocabulary) for n, one in enumerate(extracted, start=1)}
+
+    def features(self, page_ids: Sequence[int]) -> list[bytes]:
+        return [self.pages[page_id] for page_id in page_ids]
+
+    def all_features(self) -> list[tuple[int, bytes]]:
+        return list(self.pages.items())
+
+
+@pytest.mark.parametrize(("below", "answered"), [(300, [10, 4]), (0, [4])])
+def test_page_that_repeats_what_the_photo_shows_of_another_one_is_told_from_it(
+    below: int, answered: list[int], encoder: Encoder, page_finder: PageFinder
+) -> None:
+    """It has the passage further down, and a code that says nothing of it.
+
+    Sought only where the photo shows a part of the page, or it is in doubt.
+    """
+    pages = [text_page(seed) for seed in range(1, 10)]
+    repeated = np.vstack([text_page(50)[75:205], pages[3][:-130]])
+    shelf = Shelf([*pages, repeated])
+    codes = encoder.encode(shelf.drawn).bits.copy()
+    codes[3], codes[9] = codes[9], codes[7]
+    index = FlatIndex(np.arange(ID + 1, ID + 11, dtype=np.int64), codes)
+    extractor = FeatureExtractor.load()
+    features = FeatureSearch(extractor, Described(shelf.drawn, extractor))
+    photo = photo_of([(repeated, CORNERS + np.array([0, below], np.float32))])
+    finder = Finder(encoder, page_finder, index, shelf, FindOptions(), features=features)
+    assert verified(ask(finder, photo)) == answered
+    assert verified(ask(finder.variant(options=FindOptions(part=-1)), photo)) == [4]
 
 
 def test_page_far_ahead_that_does_not_fit_is_no_answer(

@@ -111,6 +111,35 @@ def test_of_several_the_page_that_the_photo_shows_comes_first() -> None:
         assert sorted(found) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("trimmed", [20, 40, 70])
+def test_desk_within_the_outline_does_not_outshine_print(trimmed: int) -> None:
+    """Of trimmed paper the outline reaches over the desk, which is so dark that print beside it is faint."""
+    pages = [number("137"), number("192")]
+    height, width = PAGE.shape
+    lower = [np.vstack([page, np.full((trimmed, width), 255, np.uint8)]) for page in pages]
+    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    further = frame + np.array([[0, 0], [0, 0], [0, trimmed], [0, trimmed]], np.float32)
+    to_photo = cv2.getPerspectiveTransform(frame, CORNERS)
+    corners = cv2.perspectiveTransform(further[None], to_photo)[0]
+    rivals = [(thumbnail(page), flat(corners)) for page in lower]
+    for shown, page in enumerate(pages):
+        pixels = cv2.GaussianBlur(photo_of([(page, CORNERS)]), (0, 0), 5)
+        pixels = np.where(pixels < 90, 0, pixels)
+        photo = decode(np.asarray(pixels, np.uint8))
+        assert ranking(photo, rivals)[0] == shown
+        assert ranking(photo, rivals[::-1])[0] == 1 - shown
+
+
+def test_page_is_told_from_many() -> None:
+    """More than are compared in pairs, some of them quite other pages."""
+    pages = [number(str(written)) for written in range(20, 30)] + [OTHER, overlay()]
+    rivals = [(thumbnail(page), flat(CORNERS)) for page in pages]
+    for shown in (0, 4, 9):
+        found = ranking(seen(pages[shown]), rivals)
+        assert sorted(found) == list(range(len(pages)))
+        assert found[0] == shown
+
+
 def test_page_that_lies_on_its_side() -> None:
     lying = text_page(7, height=672, width=960)
     other = lying.copy()

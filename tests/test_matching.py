@@ -218,12 +218,12 @@ def test_only_so_many_pages_are_compared() -> None:
             pages = [text_page(page_id) for page_id in page_ids]
             return [cv2.imencode(".jpg", cv2.resize(page, (336, 480)))[1].tobytes() for page in pages]
 
-    photo = decode(photo_of([(text_page(5), CORNERS)]))
-    aligned = [laid(page, 1 - page / 1000, quad=CORNERS) for page in range(1, 13)]
+    photo = decode(photo_of([(text_page(12), CORNERS)]))
+    aligned = [laid(page, 1 - page / 1000, quad=CORNERS) for page in range(1, 21)]
     answer = matches(photo, aligned, Many(), top=5, accepted=0.9, doubted=0.1)
-    assert answer[0].page == 5
-    assert [match.page for match in answer][8:] == [9, 10, 11, 12]
-    assert [match.confidence for match in answer] == [1 - page / 1000 for page in range(1, 13)]
+    assert answer[0].page == 12
+    assert [match.page for match in answer][16:] == [17, 18, 19, 20]
+    assert [match.confidence for match in answer] == [1 - page / 1000 for page in range(1, 21)]
 
 
 def test_copies_keep_their_order() -> None:

@@ -51,6 +51,7 @@ def test_points_of_the_photo_are_those_of_the_curled_page() -> None:
     placement = Placement(SIZE, warp, to_photo)
     in_photo = cv2.perspectiveTransform(warp(POINTS)[None], to_photo)[0]
     np.testing.assert_allclose(placement.page_points(in_photo), POINTS, atol=0.05)
+    np.testing.assert_allclose(placement.photo_points(POINTS), in_photo, atol=1e-3)
     assert np.abs(placement.quad - CORNERS).max() > 3
 
 

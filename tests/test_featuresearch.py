@@ -240,6 +240,14 @@ def test_pages_that_repeat_what_a_photo_shows_of_one_are_found_where_they_have_i
     assert corner_errors(found.quad, above).max() < 0.015
     assert repeating(104, corners, PAGES) == []
     assert repeating(105, corners, [*PAGES, 201]) == []
+    assert (
+        search.repeating(
+            104, Placement.flat(corners, size=PAGE_SIZE), photo, among={201}, besides=[201], threads=threads
+        )
+        == []
+    )
+    # A page that was removed meanwhile has no features.
+    assert repeating(999, corners, [*PAGES, 201]) == []
     # Of what the photo shows, the other page has nothing.
     foot = corners - np.array([0, 1100], np.float32)
     assert repeating(104, foot, [*PAGES, 201]) == []

@@ -130,6 +130,40 @@ def test_desk_within_the_outline_does_not_outshine_print(trimmed: int) -> None:
         assert ranking(photo, rivals[::-1])[0] == 1 - shown
 
 
+def tab(top: int) -> Grey:
+    """The page with a black tab at its right edge."""
+    page = PAGE.copy()
+    page[top : top + 120, -40:] = 0
+    return page
+
+
+def band(written: str, level: int) -> Grey:
+    """The page under a dark band from edge to edge, with its number in that."""
+    page = PAGE.copy()
+    page[:70] = level
+    cv2.putText(page, written, (500, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 255, 2, cv2.LINE_AA)
+    return page
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        pytest.param((tab(200), PAGE), id="tab"),
+        pytest.param((tab(200), tab(500)), id="tab moved"),
+        pytest.param((band("37", 120), band("92", 120)), id="band"),
+        pytest.param((band("37", 60), band("92", 60)), id="dark band"),
+    ],
+)
+@pytest.mark.parametrize("off", [(0.0, -2.0), (-2.0, 0.0)])
+def test_print_that_reaches_to_the_edge_is_no_desk(
+    pages: tuple[Grey, Grey], off: tuple[float, float]
+) -> None:
+    """Whichever lies better."""
+    rivals = [(thumbnail(page), flat(CORNERS + by)) for page, by in zip(pages, off, strict=True)]
+    for shown, page in enumerate(pages):
+        assert ranking(seen(page), rivals)[0] == shown
+
+
 def test_page_is_told_from_many() -> None:
     """More than are compared in pairs, some of them quite other pages."""
     pages = [number(str(written)) for written in range(20, 30)] + [OTHER, overlay()]

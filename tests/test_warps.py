@@ -52,6 +52,7 @@ def test_points_of_the_photo_are_those_of_the_curled_page() -> None:
     in_photo = cv2.perspectiveTransform(warp(POINTS)[None], to_photo)[0]
     np.testing.assert_allclose(placement.page_points(in_photo), POINTS, atol=0.05)
     np.testing.assert_allclose(placement.photo_points(POINTS), in_photo, atol=1e-3)
+    assert placement.photo_points(np.empty((0, 2))).shape == (0, 2)
     assert np.abs(placement.quad - CORNERS).max() > 3
 
 

@@ -223,19 +223,12 @@ class Aligner:
         encoded = self._store.encoded_thumbnails([page_id for page_id, _ in pages])
         for page, (page_id, quad) in zip(encoded, pages, strict=True):
             copies.setdefault((page, quad.tobytes()), []).append((page_id, quad))
-        laid: list[tuple[verify.Thumbnail, verify.Sheet]] = []
-        sheets: dict[tuple[bytes, bool], verify.Sheet] = {}
-        for (page, place), same in copies.items():
-            thumbnail = verify.Thumbnail(page)
-            key = place, thumbnail.landscape
-            if key not in sheets:
-                sheets[key] = verify.sheet(query.photo, same[0][1], landscape=thumbnail.landscape)
-            laid.append((thumbnail, sheets[key]))
 
-        def align(page: verify.Thumbnail, on: verify.Sheet) -> verify.Alignment:
-            return verify.realign(query.photo, page, verify.align(on, page, *verify.align_coarse(on, page)))
+        def align(page: bytes, quad: Quad) -> verify.Alignment:
+            return _from(query.photo, verify.Thumbnail(page), quad)
 
-        alignments = self._threads.map(align, *zip(*laid, strict=True))
+        quads = [same[0][1] for same in copies.values()]
+        alignments = self._threads.map(align, [page for page, _ in copies], quads)
         aligned = [
             Aligned(page_id, one.place, alignment, verify.confidence(alignment))
             for same, alignment in zip(copies.values(), alignments, strict=True)
@@ -252,9 +245,7 @@ class Aligner:
         """The page aligned from where it was found by what is printed on it; None if that is no place."""
         if np.abs(quad).max() > _FARTHEST * max(photo.pixels.shape):
             return None
-        on = verify.sheet(photo, quad, landscape=page.landscape)
-        alignment = verify.align(on, page, *verify.align_coarse(on, page))
-        alignment = verify.realign(photo, page, alignment)
+        alignment = _from(photo, page, quad)
         trusted = verify.confidence(alignment) >= _TRUSTED
         return alignment if trusted else replace(alignment, placement=Placement.flat(quad, size=page.size))
 
@@ -319,3 +310,9 @@ class Aligner:
                 compared[number] = replace(one, confidence=sure, resemblance=alike)
         query.watch.lap("verify")
         return compared
+
+
+def _from(photo: Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment:
+    """A page aligned from about where it lies, (4, 2) in working pixels."""
+    on = verify.sheet(photo, quad, landscape=page.landscape)
+    return verify.realign(photo, page, verify.align(on, page, *verify.align_coarse(on, page)))

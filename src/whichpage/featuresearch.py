@@ -30,7 +30,7 @@ _LAID, _ANSWERED = 8, 5
 # repeats, as many more are laid, up to so many; so many of such pages are answered.
 _MOST_LAID, _MOST_ANSWERED = 32, 16
 # A page repeats what a photo shows of another one if it has so much of the features that this shows of it.
-# So many pages are asked for each of those, as manuals repeat some passages dozens of times.
+# Each of those is sought among so many that are like it, as manuals repeat some passages dozens of times.
 _REPEATS, _REPEATED = 0.4, 64
 # With so many features that agree, other turns of the page are not tried.
 _CLEAR = 30
@@ -159,9 +159,10 @@ class FeatureSearch:
         photo: Photo,
         *,
         among: Container[int],
+        besides: Iterable[int] = (),
         threads: Executor,
     ) -> list[Proposal]:
-        """Other pages that print most of what a photo shows of one, surest first, each where that lies.
+        """Other pages that print much of what a photo shows of one, most of it first, each where that lies.
 
         Nothing of the photo is looked at: they are found by the features that the library keeps of the page.
 
@@ -170,17 +171,18 @@ class FeatureSearch:
             placement: where it lies in the photo.
             photo: the photo.
             among: the ids of the pages that are searched.
+            besides: ids of pages that are left out.
             threads: share the work.
         """
         (packed,) = self._store.features([page_id])
         shown = featurematch.shown(unpack(packed), placement, photo=photo.pixels.shape[:2])
-        voted = self.index.votes([shown], among=among, top=_MOST_LAID + 1, threads=threads, nearest=_REPEATED)
-        others = [other for other, _ in voted if other != page_id]
-        return [
-            one
-            for one in self._laid(others, featurematch.pooled([shown]), threads)
-            if one.agree >= _REPEATS * len(shown.points)
-        ][:_MOST_ANSWERED]
+        left_out = {page_id, *besides}
+        most = _MOST_LAID + len(left_out)
+        voted = self.index.votes([shown], among=among, top=most, threads=threads, nearest=_REPEATED)
+        others = [other for other, _ in voted if other not in left_out]
+        laid = self._laid(others, featurematch.pooled([shown]), threads)
+        repeating = [one for one in laid if one.agree >= _REPEATS * len(shown.points)]
+        return sorted(repeating, key=lambda one: -one.agree)[:_MOST_ANSWERED]
 
     def _describe(self, photo: Photo, look: Look) -> LocalFeatures:
         """The features of a part of the photo, with points in working pixels."""

@@ -155,7 +155,7 @@ class Finder:
         return aligned + self._alike(query, aligned)
 
     def _alike(self, query: Query, aligned: Sequence[Aligned]) -> list[Aligned]:
-        """Accepted pages that print nearly what one does that is accepted by its looks, where that one lies.
+        """Accepted pages that print nearly what one does that is accepted by its looks, or what shows of it.
 
         Of many such pages some are never looked at otherwise, as the search ends where one fits.
         """
@@ -189,24 +189,39 @@ class Finder:
         it; and as those differ in what else they print, their codes tell nothing of it.
         """
         photo, options = query.photo, self._options
-        if self.features is None:
+        # Their index, if it must be made for this photo alone, takes longer than all else.
+        if self.features is None or not self.features.complete:
             return []
+
+        def is_here(quad: Quad, other: Quad) -> bool:
+            return matching.at_one_place(quad, other, seen_by=photo)
+
         found: list[Aligned] = []
-        sought: list[Quad] = []
+        seen: list[Quad] = []
         for one in by_looks:
             quad = one.alignment.quad
-            is_clear = hypotheses.visible_share(quad, photo) > options.part
-            if (is_clear and one.otherwise >= options.doubtless) or any(
-                matching.at_one_place(quad, other, seen_by=photo) for other in sought
-            ):
+            if any(is_here(quad, other) for other in seen):
                 continue
-            sought.append(quad)
-            known = {other.page_id for other in [*aligned, *found] if other.confidence >= options.accepted}
+            seen.append(quad)
+            is_whole = hypotheses.visible_share(quad, photo) > options.part
+            if is_whole and one.otherwise >= options.doubtless:
+                continue
+            here = [
+                other.page_id
+                for other in aligned
+                if other.confidence >= options.accepted and is_here(quad, other.alignment.quad)
+            ]
             repeating = self.features.repeating(
-                one.page_id, one.alignment.placement, photo, among=self.index, threads=self._threads
+                one.page_id,
+                one.alignment.placement,
+                photo,
+                among=self.index,
+                besides=here,
+                threads=self._threads,
             )
             query.watch.lap("features")
-            others = [(other.page_id, other.quad) for other in repeating if other.page_id not in known]
+            # One that has no more than a part of it would be answered besides, as if it lay there, too.
+            others = [(other.page_id, other.quad) for other in repeating if is_here(quad, other.quad)]
             found += self._aligner.beside(query, one, others)
         return found
 

@@ -36,7 +36,8 @@ class FindOptions:
     read: how many pages that hold the text of a photo are laid over it.
     twins: bits by which the code of a page that prints nearly the same differs at most from that of one that
         is accepted by its looks: it is laid there too. So many such pages at most.
-    part: share of a page of which a photo shows no more, so that other pages may have all that it shows.
+    part: a page of which the photo shows more than this share, beyond doubt, is not compared with pages that
+        repeat what is shown.
     sliver: share of a page that must be in the photo for it to be sought besides one that was found.
     exhaustive: tries what there is to try where no local features are, although they are there.
     """

@@ -40,9 +40,10 @@ _CREASED = 0.05
 # lies within so wide a square, in pixels, but not so near as edges are soft.
 _DARKER, _LIGHTER, _BESIDE, _SOFT = 0.3, 1.0, 25, 5
 # How bright paper is, is told in squares of so many pixels, if it has this share of them. What differs from
-# that by more than this share of it, has no print and reaches to the edge, is the desk.
-_SQUARES, _ENOUGH, _DESK = (257, 129, 65), 0.02, 0.25
-# So many pages are compared in pairs.
+# that by more than this share of it, has no print and reaches to the edge, is the desk; of paper that is
+# darker than this, noise does. Print that is wider and higher than so many pixels is no letter.
+_SQUARES, _ENOUGH, _DESK, _DIM, _AREA = (257, 129, 65), 0.02, 0.25, 80, 9
+# So many pages are compared in pairs, those most like the photo.
 _PAIRED = 8
 # What a lens, a hand and a scan may blur print by, in pixels.
 _USUAL_BLUR = 0.9
@@ -133,22 +134,22 @@ def ranking(photo: Photo, rivals: Sequence[tuple[verify.Thumbnail, Placement]]) 
     frame = _Frame.around(photo, [placement for _, placement in rivals])
     if frame is None:
         return list(range(len(rivals)))
-    seen, shown = _compared(frame, rivals)
-    # Pages that are far less like it lose to all of the others.
-    alike = [correlation(one, seen, one != 0) for one in shown]
-    order: list[int] = np.argsort(-np.array(alike), kind="stable").tolist()
-    closest = sorted(order[:_PAIRED])
-    told = _by_worst_defeat(_advantages(seen, [shown[number] for number in closest]))
-    return [closest[number] for number in told] + order[_PAIRED:]
+    seen, shown, order = _compared(frame, rivals)
+    told = _by_worst_defeat(_advantages(seen, shown))
+    return [order[number] for number in told] + order[len(told) :]
 
 
 def _compared(
     frame: _Frame, rivals: Sequence[tuple[verify.Thumbnail, Placement]]
-) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-    """What the frame shows, and what it would show of each page: (H, W) float32 local contrast, 0 beside.
+) -> tuple[NDArray[np.float32], list[NDArray[np.float32]], list[int]]:
+    """What the frame shows, and what it would show of the pages that are most like it.
 
     All lie as the one that fits best does, so that print that they share is the same in all, wherever that
-    one is off.
+    one is off; but for what each is off by as a whole.
+
+    Returns:
+        (H, W) float32 local contrast, 0 beside the pages; the same of each of `_PAIRED` pages or fewer; the
+        numbers of all pages, these first, in their order.
     """
     pages = [page for page, _ in rivals]
     points = [frame.on_page(placement) for _, placement in rivals]
@@ -157,7 +158,7 @@ def _compared(
     photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=_inside(prints))
     best = int(np.argmax([correlation(one, photo, p.within) for one, p in zip(shown, prints, strict=True)]))
     within = prints[best].within
-    paper = _paper(frame.pixels, _inside(prints), shown[best])
+    paper = _paper(frame.pixels, prints, shown[best])
     photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=paper)
     for number, page in enumerate(pages):
         if number != best:
@@ -171,7 +172,7 @@ def _compared(
     # Drawn anew: pages that are moved as pictures are blurred, each by another fraction of a pixel.
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
     within = prints[best].within
-    paper = _paper(frame.pixels, _inside(prints), prints[best].seen(_USUAL_BLUR))
+    paper = _paper(frame.pixels, prints, prints[best].seen(_USUAL_BLUR))
     photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=paper)
     blur = _blur(prints[best], photo)
     shown = [one.seen(blur) for one in prints]
@@ -182,13 +183,16 @@ def _compared(
     if followed > correlation(shown[best], photo, within) + _CREASED:
         points = [moved(one, creases) for one in points]
         shown = [_Print.of(page, at).seen(blur) for page, at in zip(pages, points, strict=True)]
+    alike = [correlation(one * paper, photo, one != 0) for one in shown]
+    ranked: list[int] = np.argsort(-np.array(alike), kind="stable").tolist()
+    closest = sorted(ranked[:_PAIRED])
     # A page's rendering has its print a fraction of a pixel off, each page's otherwise.
-    points = [
-        moved(at, register(one, photo, paper & (one != 0), degree=1))
-        for at, one in zip(points, shown, strict=True)
+    finer = [
+        moved(points[number], register(shown[number], photo, paper & (shown[number] != 0), degree=1))
+        for number in closest
     ]
-    shown = [_Print.of(page, at).seen(blur) for page, at in zip(pages, points, strict=True)]
-    return photo, [one * paper for one in shown]
+    shown = [_Print.of(pages[number], at).seen(blur) for number, at in zip(closest, finer, strict=True)]
+    return photo, [one * paper for one in shown], closest + ranked[_PAIRED:]
 
 
 def _inside(prints: Sequence[_Print]) -> NDArray[np.bool_]:
@@ -197,7 +201,7 @@ def _inside(prints: Sequence[_Print]) -> NDArray[np.bool_]:
     return np.asarray(cv2.erode(anywhere, np.ones((3, 3), np.uint8)) > 0)
 
 
-def _paper(grey: Grey, inside: NDArray[np.bool_], shown: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _paper(grey: Grey, prints: Sequence[_Print], best: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(H, W) where a photo shows a page and not the desk, which may show within its outline.
 
     The outline follows from the print, which may end far from the edge. Beside a dark desk print would have
@@ -205,10 +209,11 @@ def _paper(grey: Grey, inside: NDArray[np.bool_], shown: NDArray[np.float32]) ->
 
     Args:
         grey: (H, W) uint8, the photo.
-        inside: (H, W), the outline.
-        shown: (H, W) float32, the local contrast of the page that fits best.
+        prints: the pages.
+        best: (H, W) float32, the local contrast of the one that fits best.
     """
-    printed = ((shown < -_DARKER) | (shown > _LIGHTER)).astype(np.uint8)
+    inside = _inside(prints)
+    printed = ((best < -_DARKER) | (best > _LIGHTER) | _flat_print(prints)).astype(np.uint8)
     blank = inside & (_grown(printed, _SOFT) == 0)
     paper = blank & (_grown(printed, _BESIDE) > 0)
     if not paper.any():
@@ -216,17 +221,28 @@ def _paper(grey: Grey, inside: NDArray[np.bool_], shown: NDArray[np.float32]) ->
     level = np.full(grey.shape, np.median(grey[paper]), np.float32)
     for side in _SQUARES:
         # The desk may show beside print, too.
-        some = (paper & (np.abs(grey - level) < 1.5 * _DESK * level)).astype(np.float32)
+        some = (paper & (np.abs(grey - level) < 1.5 * _DESK * np.maximum(level, _DIM))).astype(np.float32)
         share, sum_ = (
             cv2.blur(one, (side, side), borderType=cv2.BORDER_CONSTANT) for one in (some, grey * some)
         )
         level = np.where(share > _ENOUGH, sum_ / np.maximum(share, _ENOUGH), level)
-    other = blank & (np.abs(grey - level) > _DESK * level)
+    other = blank & (np.abs(grey - level) > _DESK * np.maximum(level, _DIM))
     _, numbers = cv2.connectedComponents(other.astype(np.uint8))
     edge = inside & (cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) == 0)
     at_edge = np.unique(numbers[edge])
     desk = np.isin(numbers, at_edge[at_edge > 0]).astype(np.uint8)
     return np.asarray(inside & (_grown(desk, _SOFT) == 0))
+
+
+def _flat_print(prints: Sequence[_Print]) -> NDArray[np.bool_]:
+    """(H, W) where any page prints an area, as a tab, a band or a picture, which may reach to its edge."""
+    areas = np.zeros(prints[0].grey.shape, np.bool_)
+    for one in prints:
+        if one.within.any():
+            level = float(np.median(one.grey[one.within]))
+            areas |= one.within & (np.abs(one.grey - level) > _DESK * level)
+    square = np.ones((_AREA, _AREA), np.uint8)
+    return np.asarray(cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, square) > 0)
 
 
 def _grown(where: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

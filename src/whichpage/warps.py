@@ -154,6 +154,8 @@ class Placement:
 
     def photo_points(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
         """(N, 2) the page's pixels -> (N, 2) float32 working pixels."""
+        if not len(points):
+            return np.empty((0, 2), np.float32)
         on_sheet = self.warp(points)[None].astype(np.float32)
         return np.asarray(cv2.perspectiveTransform(on_sheet, self.to_photo)[0], np.float32)
 

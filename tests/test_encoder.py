@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from pathlib import Path
 
 import golden
@@ -13,7 +12,8 @@ from books import TINY_MODEL
 from drawn import text_page
 from onnx_file import write_identity, write_one_view
 
-from whichpage.encoder import SHIPPED_ENCODER, Encoder, model_id, pack
+from whichpage.bits import sign_bits
+from whichpage.encoder import SHIPPED_ENCODER, Encoder, model_id
 from whichpage.errors import ModelError
 from whichpage.types import PageCodes
 
@@ -25,23 +25,6 @@ BITS_THAT_MAY_DIFFER = 4
 def tiny() -> Encoder:
     """Not a network: each number is the mean of a cell of the page less the page's mean."""
     return Encoder.load(TINY_MODEL)
-
-
-def test_first_number_is_the_highest_bit_of_the_first_byte() -> None:
-    chance = random.Random(3)
-    vectors = np.array([[chance.uniform(-1, 1) for _ in range(256)] for _ in range(6)], np.float32)
-    packed = pack(vectors.reshape(2, 3, 256))
-    assert packed.shape == (2, 3, 32)
-    for row in range(6):
-        for byte in range(32):
-            value = 0
-            for bit in range(8):
-                value = value * 2 + int(vectors[row, 8 * byte + bit] > 0)
-            assert packed[row // 3, row % 3, byte] == value
-
-
-def test_zero_is_no_bit() -> None:
-    assert pack(np.array([0.0, -0.0, 1e-30, -1e-30] * 64, np.float32)).tolist() == [0b00100010] * 32
 
 
 def test_each_number_comes_from_its_part_of_the_page(tiny: Encoder) -> None:
@@ -84,7 +67,7 @@ def test_batches_change_nothing(tiny: Encoder) -> None:
     for place in (0, 7, 8, 18):
         alone = tiny.encode([pages[place]])
         np.testing.assert_allclose(together.vectors[place], alone.vectors[0], atol=1e-4)
-        np.testing.assert_array_equal(together.bits[place], pack(together.vectors[place]))
+        np.testing.assert_array_equal(together.bits[place], sign_bits(together.vectors[place]))
 
 
 def test_no_pages_have_no_codes(tiny: Encoder) -> None:
@@ -142,7 +125,7 @@ def test_encoder_may_have_another_size_and_the_page_alone(tiny: Encoder, tmp_pat
     assert (one.bits.shape, one.vectors.shape) == ((20, 1, 32), (20, 1, 256))
     np.testing.assert_allclose(one.vectors[:, 0], all_views.vectors[:, 0], atol=2)
     assert float(np.abs(one.vectors).max()) > 50
-    np.testing.assert_array_equal(one.bits, pack(one.vectors))
+    np.testing.assert_array_equal(one.bits, sign_bits(one.vectors))
     assert small.encode([]).bits.shape == (0, 1, 32)
 
 
@@ -173,7 +156,7 @@ def test_shipped_model_gives_its_golden_codes(shipped: Encoder) -> None:
     dots = (codes.vectors * kept.vectors).sum(-1)
     lengths = np.linalg.norm(codes.vectors, axis=-1) * np.linalg.norm(kept.vectors, axis=-1)
     assert (dots / lengths).min() > 0.9995
-    np.testing.assert_array_equal(codes.bits, pack(codes.vectors))
+    np.testing.assert_array_equal(codes.bits, sign_bits(codes.vectors))
 
 
 def test_golden_codes_tell_pages_apart() -> None:

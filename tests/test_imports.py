@@ -15,7 +15,7 @@ ROOT = Path(whichpage.__file__).parent
 
 # A module imports from lower floors only. A new module needs its place here.
 FLOORS = (
-    ("__init__", "types", "errors", "printed", "cores"),
+    ("__init__", "types", "errors", "printed", "cores", "bits"),
     (
         "files",
         "database",

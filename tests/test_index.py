@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from whichpage.encoder import pack
+from whichpage.bits import sign_bits
 from whichpage.index import FlatIndex
 from whichpage.types import PageCodes
 
@@ -20,13 +20,13 @@ EVERY_VIEW = np.ones((1, 3), np.float32)
 
 def random_codes(count: int, *, seed: int) -> PageCodes:
     vectors = np.random.RandomState(seed).normal(0, 1, (count, 3, 256)).astype(np.float32)
-    return PageCodes(pack(vectors), vectors)
+    return PageCodes(sign_bits(vectors), vectors)
 
 
 def like(codes: PageCodes, rows: list[int], *, noise: float, seed: int = 0) -> PageCodes:
     """Queries for the pages in `rows`: their numbers, disturbed."""
     vectors = codes.vectors[rows] + np.random.RandomState(seed).normal(0, noise, (len(rows), 3, 256))
-    return PageCodes(pack(vectors), vectors.astype(np.float32))
+    return PageCodes(sign_bits(vectors), vectors.astype(np.float32))
 
 
 def hamming(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
@@ -97,7 +97,7 @@ def test_shortlist_is_each_views_nearest_by_hamming_distance(count: int) -> None
 def test_view_without_weight_proposes_nothing() -> None:
     pages = random_codes(50, seed=3)
     mixed = np.stack([pages.vectors[7, 0], pages.vectors[8, 1], pages.vectors[9, 2]])[None]
-    query = PageCodes(pack(mixed), mixed)
+    query = PageCodes(sign_bits(mixed), mixed)
     index = FlatIndex(np.arange(50, dtype=np.int64), pages.bits)
 
     def proposed(*weights: float) -> set[int]:
@@ -117,7 +117,7 @@ def test_each_page_once_with_its_nearest_query() -> None:
     query = like(pages, [5, 5, 6], noise=0.0)
     blurred = query.vectors.copy()
     blurred[0] += np.random.RandomState(9).normal(0, 3, (3, 256))
-    query = PageCodes(pack(blurred), blurred)
+    query = PageCodes(sign_bits(blurred), blurred)
     index = FlatIndex(np.arange(100, 130, dtype=np.int64), pages.bits)
     found = index.search(query, weights=EVERY_VIEW.repeat(3, 0), top=30)
     assert len(found) == len({candidate.page_id for candidate in found}) == 30

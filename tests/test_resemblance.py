@@ -10,7 +10,8 @@ import pytest
 from drawn import photo_of, text_page
 from numpy.typing import NDArray
 
-from whichpage.encoder import Encoder, pack
+from whichpage.bits import sign_bits
+from whichpage.encoder import Encoder
 from whichpage.photo import Photo, decode
 from whichpage.resemblance import resemblances
 from whichpage.types import Grey, PageCodes
@@ -42,7 +43,7 @@ class Looks:
         dark = np.array([1 - image[: image.shape[0] // 2].mean() / 255 for image in images], np.float32)
         other = np.full((len(images), 1, 256), 0.5, np.float32)
         other[:, 0, 0] = dark
-        return PageCodes(pack(other), other)
+        return PageCodes(sign_bits(other), other)
 
 
 def said(encoder: Encoder | Looks, photo: Photo, page: Grey, corners: NDArray[np.float32]) -> float:
@@ -89,7 +90,7 @@ def test_the_cosine_is_of_the_numbers_drawn_together() -> None:
             vectors = np.zeros((2, 3, 256), np.float32)
             vectors[:, 0, :2] = [[0.3, 2.0], [5.0, -0.1]]
             vectors[:, 1:] = 9  # of other views, which have no say
-            return PageCodes(pack(vectors), vectors)
+            return PageCodes(sign_bits(vectors), vectors)
 
     (found,) = resemblances(Says(), seen(PAGE, CORNERS), [(thumbnail(PAGE), CORNERS)])
     one, other = np.tanh([0.3, 2.0]), np.tanh([5.0, -0.1])

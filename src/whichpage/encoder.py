@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
+from whichpage.bits import sign_bits
 from whichpage.errors import ModelError
 from whichpage.types import CODE_BITS, ENCODER_HEIGHT, ENCODER_WIDTH, VIEWS, Grey, PageCodes
 
@@ -68,12 +69,7 @@ class Encoder:
             batch = np.stack([_squeeze(image, self.size) for image in images[start : start + count]])
             vectors.append(self._session.run(None, {"grey": batch[:, None].astype(np.float32)})[0])
         stacked = np.concatenate(vectors)
-        return PageCodes(pack(stacked), stacked)
-
-
-def pack(vectors: np.ndarray) -> np.ndarray:
-    """(..., 256) float -> (..., 32) uint8: bit = number > 0, the first bit highest, as `np.packbits` does."""
-    return np.packbits(vectors > 0, axis=-1)
+        return PageCodes(sign_bits(stacked), stacked)
 
 
 def open_session(path: Path, *, threads: int) -> ort.InferenceSession:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichpage import placing
+from whichpage.bits import signs, soft_signs
 from whichpage.features import LocalFeatures, PageFeatures
 from whichpage.types import Quad, outline
 from whichpage.warps import Placement
@@ -25,7 +26,7 @@ class PhotoFeatures:
     """The N local features of a photo, ready to be compared with those of many pages.
 
     points: (N, 2) float32, in the photo's pixels.
-    soft: (N, 128) float32, `tanh` of the features' numbers, divided by the sum of what that leaves of them.
+    soft: (N, 128) float32, the features' numbers as `bits.soft_signs` makes them.
     """
 
     points: NDArray[np.float32]
@@ -47,8 +48,7 @@ def on_photo(features: LocalFeatures, quad: Quad, *, photo: tuple[int, int]) -> 
 
 def pooled(images: Sequence[LocalFeatures]) -> PhotoFeatures:
     """The features of several looks at one photo together, points in the photo's pixels all."""
-    soft = np.tanh(np.concatenate([one.vectors for one in images]))
-    soft /= np.maximum(np.abs(soft).sum(1, keepdims=True), 1e-9)
+    soft = soft_signs(np.concatenate([one.vectors for one in images]))
     return PhotoFeatures(np.concatenate([one.points for one in images]), soft)
 
 
@@ -63,7 +63,7 @@ def shown(page: PageFeatures, placement: Placement, *, photo: tuple[int, int]) -
     shares = (page.points + 0.5) / np.array(page.size[::-1])
     points = placement.photo_points(shares * placement.size[::-1] - 0.5)
     inside = ((points >= 0) & (points < photo[::-1])).all(1)
-    return LocalFeatures(points[inside], _signs(page.codes[inside]), photo)
+    return LocalFeatures(points[inside], signs(page.codes[inside]), photo)
 
 
 def place(photo: PhotoFeatures, page: PageFeatures) -> placing.Placed | None:
@@ -91,16 +91,11 @@ def place(photo: PhotoFeatures, page: PageFeatures) -> placing.Placed | None:
 def _ties(photo: PhotoFeatures, page: PageFeatures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The page's features that the photo has alike, and where: (N, 2) points on each.
 
-    By the asymmetric likeness, in which the photo keeps its real numbers: see `index.FlatIndex`.
+    By the asymmetric likeness, in which the photo keeps its real numbers: see `bits`.
     """
-    likeness = _signs(page.codes) @ photo.soft.T
+    likeness = signs(page.codes) @ photo.soft.T
     nearest = likeness.argmax(1)
     alike = np.flatnonzero(likeness[np.arange(len(likeness)), nearest] >= _ALIKE)
     # One point of the photo cannot be several of the page.
     mutual = alike[likeness[:, nearest[alike]].argmax(0) == alike]
     return page.points[mutual], photo.points[nearest[mutual]]
-
-
-def _signs(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N, 128) float32, 1 or -1 for each bit of (N, 16) packed ones."""
-    return np.unpackbits(codes, axis=-1).astype(np.float32) * 2 - 1

@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from whichpage.bits import sign_bits
 from whichpage.contrast import WINDOW, local_contrast
 from whichpage.encoder import model_id, open_session
 from whichpage.errors import ModelError
@@ -58,8 +59,8 @@ class LocalFeatures:
 
     @property
     def codes(self) -> NDArray[np.uint8]:
-        """(N, 16) uint8: bit = number > 0, the first bit highest, as `np.packbits` does."""
-        return np.packbits(self.vectors > 0, axis=-1)
+        """(N, 16) uint8, packed."""
+        return sign_bits(self.vectors)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from whichpage.bits import signs, soft_signs
 from whichpage.types import CODE_BITS, Candidate, PageCodes
 
 # So many pages are looked at for those that are twins of one, itself among them.
@@ -52,8 +53,7 @@ class FlatIndex:
     """`faiss.IndexBinaryFlat`, one a view of the page (whole, and with most encoders upper and lower).
 
     The Hamming distance ranks all pages; the nearest of each view are ranked again by the asymmetric
-    distance, in which the query keeps its real numbers and only the library's side is rounded to bits
-    (Gordo et al., "Asymmetric distances for binary embeddings", TPAMI 2014).
+    distance, in which the query keeps its real numbers and only the library's side is bits: see `bits`.
     """
 
     def __init__(self, page_ids: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
@@ -130,10 +130,6 @@ class FlatIndex:
         self, vectors: NDArray[np.float32], weights: NDArray[np.float32], rows: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """1 - weighted mean of <tanh(query), signs> / |tanh(query)|_1 over the views; 0 = all bits agree."""
-        soft = np.tanh(vectors)
-        # A view of which the encoder says nothing at all is as far from every page.
-        length = np.maximum(np.abs(soft).sum(-1, keepdims=True), 1e-9)
-        soft = soft / length * (weights / weights.sum())[:, None]
-        signs = np.unpackbits(self._bits[rows], axis=-1).astype(np.float32) * 2 - 1
-        distance: NDArray[np.float32] = 1 - np.einsum("nvd,vd->n", signs, soft)
+        soft = soft_signs(vectors) * (weights / weights.sum())[:, None]
+        distance: NDArray[np.float32] = 1 - np.einsum("nvd,vd->n", signs(self._bits[rows]), soft)
         return distance

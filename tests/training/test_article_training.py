@@ -14,8 +14,9 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from whichpage import sources
+from whichpage.bits import sign_bits
 from whichpage.cli import run as whichpage
-from whichpage.encoder import Encoder, pack
+from whichpage.encoder import Encoder
 from whichpage.errors import TrainingError
 from whichpage.training.article import network, training
 from whichpage.training.article.network import GreyPages, HashNet
@@ -123,7 +124,7 @@ def test_run_is_gone_on_with_and_its_model_finds(
     codes = encoder.encode([page])
     np.testing.assert_allclose(codes.vectors, expected, atol=1e-2)
     certain = np.abs(expected) > 1e-2
-    signs = np.unpackbits(codes.bits ^ pack(expected), axis=-1).astype(bool)
+    signs = np.unpackbits(codes.bits ^ sign_bits(expected), axis=-1).astype(bool)
     assert not (signs & certain).any()
     assert certain.sum() > 100
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from whichpage.encoder import pack
+from whichpage.bits import sign_bits
 from whichpage.index import FlatIndex
 from whichpage.training import ranking
 from whichpage.training.pages import PageCache
@@ -18,7 +18,7 @@ from whichpage.types import Grey, PageCodes
 
 def codes(count: int, *, seed: int) -> PageCodes:
     vectors = np.random.RandomState(seed).normal(0, 1, (count, 3, 256)).astype(np.float32)
-    return PageCodes(pack(vectors), vectors)
+    return PageCodes(sign_bits(vectors), vectors)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def pages() -> PageCodes:
 def queries(pages: PageCodes) -> Queries:
     vectors = pages.vectors[:8] + np.random.RandomState(2).normal(0, 2.5, (8, 3, 256)).astype(np.float32)
     seen = np.random.RandomState(3).uniform(0, 1, (8, 3)).astype(np.float32)
-    return Queries(PageCodes(pack(vectors), vectors), seen)
+    return Queries(PageCodes(sign_bits(vectors), vectors), seen)
 
 
 def test_rank_counts_who_is_at_least_as_near() -> None:
@@ -77,7 +77,7 @@ class Means:
 
     def encode(self, images: Sequence[Grey]) -> PageCodes:
         means: list[NDArray[np.float32]] = [np.full((3, 256), image.mean(), np.float32) for image in images]
-        return PageCodes(pack(np.array(means)), np.array(means))
+        return PageCodes(sign_bits(np.array(means)), np.array(means))
 
 
 def test_pages_are_encoded_in_their_order(cache: PageCache) -> None:

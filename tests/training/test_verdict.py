@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from whichpage.encoder import Encoder, pack
+from whichpage.bits import sign_bits
+from whichpage.encoder import Encoder
 from whichpage.training import verdict
 from whichpage.training.pages import PageCache
 from whichpage.training.verdict import Verdict, compare, sign_test
@@ -35,7 +36,7 @@ class Blank:
 
     def encode(self, images: Sequence[Grey]) -> PageCodes:
         vectors = np.ones((len(images), 3, 256), np.float32)
-        return PageCodes(pack(vectors), vectors)
+        return PageCodes(sign_bits(vectors), vectors)
 
 
 def test_the_better_encoder_is_told(cache: PageCache, monkeypatch: pytest.MonkeyPatch) -> None:

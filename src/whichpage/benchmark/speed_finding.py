@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from whichpage.benchmark.progress import track
 from whichpage.benchmark.resnet import ArticleNetwork
 from whichpage.benchmark.speed_indexing import article_photo, timed
+from whichpage.bits import sign_bits
 from whichpage.catalog import Catalog
 from whichpage.cores import usable_cores
 from whichpage.featuresearch import FeatureSearch
@@ -69,7 +70,7 @@ def search_times(sizes: Sequence[int], *, views: int, rounds: int) -> tuple[list
         flat.add(np.ascontiguousarray(bits[:, 0]))
         index = FlatIndex(np.arange(size, dtype=np.int64), bits)
         vectors = chance.normal(0, 1, (_QUERIES, views, CODE_BITS)).astype(np.float32)
-        queries = np.packbits(vectors > 0, axis=-1)
+        queries = sign_bits(vectors)
         weights = np.ones((1, views), np.float32)
         plain, ours = [], []
         for _ in range(rounds):

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from whichpage.bits import sign_bits
 from whichpage.catalog import Catalog
-from whichpage.encoder import Encoder, pack
+from whichpage.encoder import Encoder
 from whichpage.training import ranking, runs
 from whichpage.training.network import PageEncoder
 from whichpage.training.pages import PageCache
@@ -53,7 +54,7 @@ class TorchEncoder:
         size = (ENCODER_WIDTH, ENCODER_HEIGHT)
         squeezed = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
         vectors = self._model(torch.from_numpy(np.stack(squeezed))[:, None].float()).numpy()
-        return PageCodes(pack(vectors), vectors)
+        return PageCodes(sign_bits(vectors), vectors)
 
 
 def distractors(library: Path, cache: PageCache, *, count: int, seed: int) -> Iterator[Grey]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from whichpage.bits import signs, soft_signs
 from whichpage.index import view_weights
 from whichpage.training.encoder_training import Batches, EncoderRecipe
 from whichpage.training.pages import PageCache
@@ -87,7 +88,7 @@ def ranks(similarity: NDArray[np.float32], truth: NDArray[np.int64]) -> NDArray[
 
 def hamming(queries: Queries, pages: PageCodes) -> NDArray[np.float32]:
     """(Q, G) agreeing less differing bits of the whole page's codes."""
-    return _signs(queries.codes.bits[:, 0]) @ _signs(pages.bits[:, 0]).T
+    return signs(queries.codes.bits[:, 0]) @ signs(pages.bits[:, 0]).T
 
 
 def cosine(queries: Queries, pages: PageCodes) -> NDArray[np.float32]:
@@ -97,7 +98,7 @@ def cosine(queries: Queries, pages: PageCodes) -> NDArray[np.float32]:
 
 def asymmetric(queries: Queries, pages: PageCodes) -> NDArray[np.float32]:
     """(Q, G) similarity of the photo's numbers to the whole page's bits, as `FlatIndex` ranks."""
-    return _soft(queries.codes.vectors[:, 0]) @ _signs(pages.bits[:, 0]).T
+    return soft_signs(queries.codes.vectors[:, 0]) @ signs(pages.bits[:, 0]).T
 
 
 def all_views(queries: Queries, pages: PageCodes) -> NDArray[np.float32]:
@@ -107,18 +108,9 @@ def all_views(queries: Queries, pages: PageCodes) -> NDArray[np.float32]:
     weights = weights / weights.sum(1, keepdims=True)
     total = np.zeros((len(queries.seen), len(pages.bits)), np.float32)
     for view in range(views):
-        soft = _soft(queries.codes.vectors[:, view]) * weights[:, view, None]
-        total += soft @ _signs(pages.bits[:, view]).T
+        soft = soft_signs(queries.codes.vectors[:, view]) * weights[:, view, None]
+        total += soft @ signs(pages.bits[:, view]).T
     return total
-
-
-def _soft(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    soft = np.tanh(vectors)
-    return np.asarray(soft / np.abs(soft).sum(-1, keepdims=True), np.float32)
-
-
-def _signs(bits: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.unpackbits(bits, axis=-1).astype(np.float32) * 2 - 1
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

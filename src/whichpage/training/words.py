@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from whichpage.bits import sign_bits
 from whichpage.encoder import open_session
 from whichpage.features import WORDS, FeatureExtractor
 from whichpage.training.pages import PageCache
@@ -31,7 +32,7 @@ def learn_words(
         codes.shape[1], count, niter=rounds, spherical=True, max_points_per_centroid=80, seed=seed
     )
     means.train(codes)
-    return np.packbits(np.asarray(means.centroids) > 0, axis=-1)
+    return sign_bits(np.asarray(means.centroids))
 
 
 def codes_of(path: Path, cache: PageCache, *, pages: int, seed: int = 1) -> NDArray[np.float32]:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from whichpage.benchmark.peers.nearest_bits import index_bits
 from whichpage.benchmark.peers.protocol import RANKED, IndexCost, LibraryPage, Progress, Ranked, accept_first
-from whichpage.encoder import model_id, open_session, pack
+from whichpage.bits import sign_bits
+from whichpage.encoder import model_id, open_session
 from whichpage.errors import ModelError
 from whichpage.photo import decode
 from whichpage.sources import Source
@@ -67,7 +68,7 @@ class ArticleModel:
 
     def code(self, grey: Grey) -> NDArray[np.uint8]:
         """(32,) uint8, the sign bits of `vector`."""
-        return pack(self.vector(grey))
+        return sign_bits(self.vector(grey))
 
 
 def prepare(grey: Grey) -> Grey:

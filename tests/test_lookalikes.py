@@ -207,6 +207,22 @@ def test_page_that_prints_the_same_elsewhere() -> None:
         assert ranking(photo, rivals[::-1]) == [1, 0]
 
 
+@pytest.mark.parametrize("place", [(315, 509), (78, 215), (194, 349)])
+def test_full_stop_in_a_dim_photo(place: tuple[int, int]) -> None:
+    """It is less than what is taken for other print on pages that differ by more."""
+    x, y = place
+    stopped = PAGE.copy()
+    stopped[y : y + 2, x : x + 2] = 0
+    rivals = [(thumbnail(page), flat(CORNERS + off)) for page, off in ((PAGE, -0.75), (stopped, 0.75))]
+    dice = np.random.default_rng(0)
+    for shown, page in enumerate((PAGE, stopped)):
+        blurred = cv2.GaussianBlur(photo_of([(page, CORNERS)]), (0, 0), 1.8).astype(np.float32)
+        dim = blurred * 0.5 + dice.normal(0, 8, (1200, 900, 1))
+        photo = decode(np.clip(dim, 0, 255).astype(np.uint8))
+        assert ranking(photo, rivals)[0] == shown
+        assert ranking(photo, rivals[::-1])[0] == 1 - shown
+
+
 def test_creased_paper() -> None:
     """It waves as no polynomial does, by more than strokes are wide; the number is told all the same."""
     rows, columns = np.mgrid[0:1200, 0:900].astype(np.float32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -219,20 +220,24 @@ class Aligner:
         """
         if not pages:
             return []
-        copies: dict[tuple[bytes, bytes], list[tuple[int, Quad]]] = {}
+        quads = {quad.tobytes(): quad for _, quad in pages}
+        copies: dict[tuple[bytes, bytes], list[int]] = {}
         encoded = self._store.encoded_thumbnails([page_id for page_id, _ in pages])
-        for page, (page_id, quad) in zip(encoded, pages, strict=True):
-            copies.setdefault((page, quad.tobytes()), []).append((page_id, quad))
-
-        def align(page: bytes, quad: Quad) -> verify.Alignment:
-            return _from(query.photo, verify.Thumbnail(page), quad)
-
-        quads = [same[0][1] for same in copies.values()]
-        alignments = self._threads.map(align, [page for page, _ in copies], quads)
+        for thumbnail, (page_id, quad) in zip(encoded, pages, strict=True):
+            copies.setdefault((thumbnail, quad.tobytes()), []).append(page_id)
+        different = list(self._threads.map(verify.Thumbnail, [thumbnail for thumbnail, _ in copies]))
+        # Most lie in one place, whose sheet they share.
+        places = [(quad, page.landscape) for page, (_, quad) in zip(different, copies, strict=True)]
+        sheets = {
+            (quad, landscape): verify.sheet(query.photo, quads[quad], landscape=landscape)
+            for quad, landscape in set(places)
+        }
+        on = [sheets[place] for place in places]
+        alignments = self._threads.map(partial(_aligned, query.photo), on, different)
         aligned = [
             Aligned(page_id, one.place, alignment, verify.confidence(alignment))
             for same, alignment in zip(copies.values(), alignments, strict=True)
-            for page_id, _ in same
+            for page_id in same
         ]
         query.watch.lap("verify")
         if one.otherwise >= self._options.doubtless:
@@ -245,7 +250,7 @@ class Aligner:
         """The page aligned from where it was found by what is printed on it; None if that is no place."""
         if np.abs(quad).max() > _FARTHEST * max(photo.pixels.shape):
             return None
-        alignment = _from(photo, page, quad)
+        alignment = _aligned(photo, verify.sheet(photo, quad, landscape=page.landscape), page)
         trusted = verify.confidence(alignment) >= _TRUSTED
         return alignment if trusted else replace(alignment, placement=Placement.flat(quad, size=page.size))
 
@@ -312,7 +317,6 @@ class Aligner:
         return compared
 
 
-def _from(photo: Photo, page: verify.Thumbnail, quad: Quad) -> verify.Alignment:
-    """A page aligned from about where it lies, (4, 2) in working pixels."""
-    on = verify.sheet(photo, quad, landscape=page.landscape)
-    return verify.realign(photo, page, verify.align(on, page, *verify.align_coarse(on, page)))
+def _aligned(photo: Photo, sheet: verify.Sheet, page: verify.Thumbnail) -> verify.Alignment:
+    """A page aligned from about where it lies, which the sheet shows."""
+    return verify.realign(photo, page, verify.align(sheet, page, *verify.align_coarse(sheet, page)))

@@ -155,10 +155,11 @@ def _compared(
     points = [frame.on_page(placement) for _, placement in rivals]
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
     shown = [one.seen(_USUAL_BLUR) for one in prints]
-    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=_inside(prints))
+    inside = _inside(prints)
+    photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=inside)
     best = int(np.argmax([correlation(one, photo, p.within) for one, p in zip(shown, prints, strict=True)]))
     within = prints[best].within
-    paper = _paper(frame.pixels, prints, shown[best])
+    paper = _paper(frame.pixels, inside, _flat_print(prints), shown[best])
     photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=paper)
     for number, page in enumerate(pages):
         if number != best:
@@ -172,7 +173,7 @@ def _compared(
     # Drawn anew: pages that are moved as pictures are blurred, each by another fraction of a pixel.
     prints = [_Print.of(page, at) for page, at in zip(pages, points, strict=True)]
     within = prints[best].within
-    paper = _paper(frame.pixels, prints, prints[best].seen(_USUAL_BLUR))
+    paper = _paper(frame.pixels, _inside(prints), _flat_print(prints), prints[best].seen(_USUAL_BLUR))
     photo = local_contrast(frame.pixels, window=WINDOW, most=_DARKEST, where=paper)
     blur = _blur(prints[best], photo)
     shown = [one.seen(blur) for one in prints]
@@ -201,7 +202,9 @@ def _inside(prints: Sequence[_Print]) -> NDArray[np.bool_]:
     return np.asarray(cv2.erode(anywhere, np.ones((3, 3), np.uint8)) > 0)
 
 
-def _paper(grey: Grey, prints: Sequence[_Print], best: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _paper(
+    grey: Grey, inside: NDArray[np.bool_], areas: NDArray[np.bool_], best: NDArray[np.float32]
+) -> NDArray[np.bool_]:
     """(H, W) where a photo shows a page and not the desk, which may show within its outline.
 
     The outline follows from the print, which may end far from the edge. Beside a dark desk print would have
@@ -209,25 +212,30 @@ def _paper(grey: Grey, prints: Sequence[_Print], best: NDArray[np.float32]) -> N
 
     Args:
         grey: (H, W) uint8, the photo.
-        prints: the pages.
-        best: (H, W) float32, the local contrast of the one that fits best.
+        inside: (H, W), where any page lies.
+        areas: (H, W), where any page prints an area.
+        best: (H, W) float32, the local contrast of the page that fits best.
     """
-    inside = _inside(prints)
-    printed = ((best < -_DARKER) | (best > _LIGHTER) | _flat_print(prints)).astype(np.uint8)
+    printed = ((best < -_DARKER) | (best > _LIGHTER) | areas).astype(np.uint8)
     blank = inside & (_grown(printed, _SOFT) == 0)
     paper = blank & (_grown(printed, _BESIDE) > 0)
     if not paper.any():
         return inside
+
+    def other_than(level: NDArray[np.float32]) -> NDArray[np.float32]:
+        """By which share of it the photo is darker or lighter."""
+        return np.asarray(np.abs(grey - level) / np.maximum(level, _DIM), np.float32)
+
     level = np.full(grey.shape, np.median(grey[paper]), np.float32)
     for side in _SQUARES:
         # The desk may show beside print, too.
-        some = (paper & (np.abs(grey - level) < 1.5 * _DESK * np.maximum(level, _DIM))).astype(np.float32)
+        some = (paper & (other_than(level) < 1.5 * _DESK)).astype(np.float32)
         share, sum_ = (
             cv2.blur(one, (side, side), borderType=cv2.BORDER_CONSTANT) for one in (some, grey * some)
         )
         level = np.where(share > _ENOUGH, sum_ / np.maximum(share, _ENOUGH), level)
-    other = blank & (np.abs(grey - level) > _DESK * np.maximum(level, _DIM))
-    _, numbers = cv2.connectedComponents(other.astype(np.uint8))
+    other = (blank & (other_than(level) > _DESK)).astype(np.uint8)
+    _, numbers = cv2.connectedComponents(other)
     edge = inside & (cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) == 0)
     at_edge = np.unique(numbers[edge])
     desk = np.isin(numbers, at_edge[at_edge > 0]).astype(np.uint8)

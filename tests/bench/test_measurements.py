@@ -13,7 +13,7 @@ from books import make_pdf
 from PIL import Image
 
 from whichpage import Library, cli
-from whichpage.benchmark import article, article_books, photos, speed
+from whichpage.benchmark import article, article_books, photos, speed, speed_finding
 from whichpage.features import unpack
 from whichpage.types import Answer
 
@@ -231,6 +231,15 @@ def test_speed(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert all(least <= middle <= most for _, _, middle, least, most, _ in ways)
     assert ways[0][5] == 1.0
     assert [row[1] for row in report["Photo to answer"]] == [1, 1]
+    networks = {row[0]: row[1:] for row in report["One page, one photo"]}
+    with Library.open(library) as opened:
+        pages = opened.info().pages
+    glance, look, second = (f"page finder, a photo, {name}" for name in speed_finding.LOOKS.values())
+    assert [(name, row[0]) for name, row in networks.items()] == [
+        ("encoder, a page", min(60, pages)),
+        *((name, 1) for name in (glance, look, second)),
+    ]
+    assert 0 < networks[glance][1] < networks[second][1]
     searching = report["Searching"]
     assert [row[0] for row in searching] == [500, 2_000]
     assert all(row[4] == pytest.approx(3 * row[2]) for row in searching)

@@ -16,9 +16,11 @@ from whichpage.benchmark.report import Cell, Figure, Report, Table
 from whichpage.benchmark.resampling import interval
 from whichpage.benchmark.speed_finding import (
     Growth,
+    NetworkTimes,
     PhotoTimes,
     SearchTime,
     growth,
+    network_times,
     photo_times,
     search_times,
 )
@@ -71,6 +73,7 @@ def run(
     article_pages = max(1, some.total // 10)
     indexed = indexing_times(some, article_pages=article_pages, rounds=rounds, model=model)
     searched, rate = search_times(SEARCHED, views=codes.shape[1], rounds=rounds)
+    networks = network_times(chosen, place, model=model, rounds=rounds)
     asked = photo_times(chosen, place, model=model, rounds=rounds)
     sizes = sorted({1_000, len(codes) // 8, len(codes) // 4, len(codes) // 2, len(codes), GREAT, GREATEST})
     grown = growth(chosen, place, [size for size in sizes if size], model=model)
@@ -85,6 +88,7 @@ def run(
         tables=[
             _indexing(indexed, some.total, article_pages),
             _finding(asked, len(codes)),
+            _networks(networks),
             _searching(searched, rate, codes.shape[1]),
             _growing(grown),
         ],
@@ -138,6 +142,24 @@ def _finding(times: PhotoTimes, pages: int) -> Table:
         f"The article: grey, 480 wide, fastNlMeansDenoising(h=10), ResNet18, flat search of {pages:,} codes;"
         f" it verifies nothing. Photo by photo ours is {np.median(ratios):.2f} times as fast (median; 95 %"
         f" interval {low:.2f} to {high:.2f}).",
+    )
+
+
+def _networks(times: Sequence[NetworkTimes]) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            t.asked,
+            len(t.seconds),
+            1000 * float(np.median(t.seconds)),
+            1000 * float(np.quantile(t.seconds, 0.95)),
+        ]
+        for t in times
+    ]
+    return Table(
+        "One page, one photo",
+        ("network", "images", "median, ms", "95th percentile, ms"),
+        rows,
+        "On one core, one image a call, from the decoded image to what the network says of it.",
     )
 
 

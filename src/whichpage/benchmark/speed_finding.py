@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import faiss
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +18,24 @@ from whichpage.benchmark.speed_indexing import article_photo, timed
 from whichpage.bits import sign_bits
 from whichpage.catalog import Catalog
 from whichpage.cores import usable_cores
+from whichpage.encoder import Encoder
 from whichpage.featuresearch import FeatureSearch
 from whichpage.finding import Finder
 from whichpage.index import FlatIndex
 from whichpage.library import Library
+from whichpage.pagefinder import PageFinder
 from whichpage.photo import decode
 from whichpage.types import CODE_BITS, CODE_BYTES, FEATURE_BYTES, Page, PageCodes
+from whichpage.verify import Thumbnail
 
 ARTICLE_TOP = 5
 _BLOCK = 512 << 20  # bytes that no cache holds
 _QUERIES = 8
 # So many of the photos, evenly spread, are looked for by their local features alone: seconds each.
 _LOCAL_PHOTOS = 6
+# So many pages of the library, evenly spread, are encoded; a photo gets so many looks at each of its pages.
+_PAGES = 60
+LOOKS = {0: "at a glance", 1: "with a look at each page", 2: "with a second one"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,53 @@ def search_times(sizes: Sequence[int], *, views: int, rounds: int) -> tuple[list
     limit = CODE_BYTES / max(rates)  # seconds a code
     times = [SearchTime(n, plain, n * limit, ours, views * n * limit) for n, plain, ours in medians]
     return times, max(rates)
+
+
+@dataclass(frozen=True)
+class NetworkTimes:
+    """What a network is asked, and the seconds that it takes on one core, a number an image: medians."""
+
+    asked: str
+    seconds: list[float]
+
+
+def network_times(
+    photos: Sequence[Path], library: Path, *, model: Path | None, rounds: int
+) -> list[NetworkTimes]:
+    """Times the encoder on pages of a library, one at a time, and the page finder on photos.
+
+    Pages come as the library keeps them and photos decoded; what both networks do to them is counted.
+    """
+    with Catalog.open(library) as catalog:
+        ids = catalog.codes()[0]
+        some = ids[np.linspace(0, len(ids) - 1, min(_PAGES, len(ids))).astype(int)].tolist()
+        pages = [Thumbnail(encoded).grey for encoded in catalog.encoded_thumbnails(some)]
+    encoder, finder = Encoder.load(model, threads=1), PageFinder.load(threads=1)
+    cores = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        encoded = [[timed(encoder.encode, [page]) for _ in range(rounds + 1)] for page in pages]
+        found: list[list[list[float]]] = [[] for _ in LOOKS]
+        for photo in photos:
+            for looks, seconds in zip(LOOKS, found, strict=True):
+                # Anew each time: a photo keeps what was made of it.
+                decoded = [decode(photo) for _ in range(rounds + 1)]
+                seconds.append([timed(finder.find, one, looks=looks) for one in decoded])
+    finally:
+        cv2.setNumThreads(cores)
+    # The first one of each warms up.
+    return [
+        NetworkTimes("encoder, a page", _medians(encoded)),
+        *(
+            NetworkTimes(f"page finder, a photo, {name}", _medians(seconds))
+            for name, seconds in zip(LOOKS.values(), found, strict=True)
+        ),
+    ]
+
+
+def _medians(calls: Sequence[Sequence[float]]) -> list[float]:
+    """Of the calls for each image, but for the first."""
+    return [float(np.median(seconds[1:])) for seconds in calls]
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ _PAIRED = 8
 # What a lens, a hand and a scan may blur print by, in pixels.
 _USUAL_BLUR = 0.9
 _BLURS = (0.0, 0.6, 0.9, 1.2, 1.6, 2.1, 2.8)
-# Print is sought so many pixels around: a rendering has each line on a whole pixel of its own.
-_SHIFTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+# Print is sought so many pixels around.
+_SHIFT = 1
 # How faint and how strong print is in a photo at most, for its contrast on the page.
 _FAINTEST, _STRONGEST = 0.4, 1.5
 # So many places of the photo tell how one page lies on the other, up to so many pixels of the page off.
@@ -329,8 +329,9 @@ def _unlike(difference: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _shifted(picture: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """The picture as it is, then shifted to all sides."""
-    for x, y in sorted(product(_SHIFTS, repeat=2), key=lambda step: step != (0, 0)):
+    """The picture as it is, then shifted to each side and corner by a pixel."""
+    steps = sorted(product((-_SHIFT, 0, _SHIFT), repeat=2), key=lambda step: step != (0, 0))
+    for x, y in steps:
         step = np.array([[1, 0, x], [0, 1, y]], np.float32)
         yield np.asarray(cv2.warpAffine(picture, step, picture.shape[::-1]), np.float32)
 

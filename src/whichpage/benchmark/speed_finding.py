@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import faiss
@@ -25,7 +27,7 @@ from whichpage.index import FlatIndex
 from whichpage.library import Library
 from whichpage.pagefinder import PageFinder
 from whichpage.photo import decode
-from whichpage.types import CODE_BITS, CODE_BYTES, FEATURE_BYTES, Page, PageCodes
+from whichpage.types import CODE_BITS, CODE_BYTES, FEATURE_BYTES, Grey, Page, PageCodes
 from whichpage.verify import Thumbnail
 
 ARTICLE_TOP = 5
@@ -95,10 +97,14 @@ def search_times(sizes: Sequence[int], *, views: int, rounds: int) -> tuple[list
 
 @dataclass(frozen=True)
 class NetworkTimes:
-    """What a network is asked, and the seconds that it takes on one core, a number an image: medians."""
+    """What a network is asked, and the seconds that it takes, a number an image: medians over the rounds.
+
+    alone: on one core. together: on all of them, as a library asks.
+    """
 
     asked: str
-    seconds: list[float]
+    alone: list[float]
+    together: list[float]
 
 
 def network_times(
@@ -112,32 +118,39 @@ def network_times(
         ids = catalog.codes()[0]
         some = ids[np.linspace(0, len(ids) - 1, min(_PAGES, len(ids))).astype(int)].tolist()
         pages = [Thumbnail(encoded).grey for encoded in catalog.encoded_thumbnails(some)]
-    encoder, finder = Encoder.load(model, threads=1), PageFinder.load(threads=1)
-    cores = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    alone, together = (
+        _network_times(pages, photos, model=model, rounds=rounds, threads=threads)
+        for threads in (1, usable_cores())
+    )
+    return [NetworkTimes(asked, alone[asked], together[asked]) for asked in alone]
+
+
+def _network_times(
+    pages: Sequence[Grey], photos: Sequence[Path], *, model: Path | None, rounds: int, threads: int
+) -> dict[str, list[float]]:
+    """What is asked -> the median seconds of each image, on so many cores."""
+    encoder, finder = Encoder.load(model, threads=threads), PageFinder.load(threads=threads)
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(threads)
     try:
-        encoded = [[timed(encoder.encode, [page]) for _ in range(rounds + 1)] for page in pages]
-        found: list[list[list[float]]] = [[] for _ in LOOKS]
-        for photo in photos:
-            for looks, seconds in zip(LOOKS, found, strict=True):
-                # Anew each time: a photo keeps what was made of it.
-                decoded = [decode(photo) for _ in range(rounds + 1)]
-                seconds.append([timed(finder.find, one, looks=looks) for one in decoded])
+        return {  # photos decoded for each call: they keep what is made of them
+            "encoder, a page": [_median(rounds, encoder.encode, partial(list, [page])) for page in pages],
+            **{
+                f"page finder, a photo, {name}": [
+                    _median(rounds, partial(finder.find, looks=looks), partial(decode, photo))
+                    for photo in photos
+                ]
+                for looks, name in LOOKS.items()
+            },
+        }
     finally:
-        cv2.setNumThreads(cores)
-    # The first one of each warms up.
-    return [
-        NetworkTimes("encoder, a page", _medians(encoded)),
-        *(
-            NetworkTimes(f"page finder, a photo, {name}", _medians(seconds))
-            for name, seconds in zip(LOOKS.values(), found, strict=True)
-        ),
-    ]
+        cv2.setNumThreads(before)
 
 
-def _medians(calls: Sequence[Sequence[float]]) -> list[float]:
-    """Of the calls for each image, but for the first."""
-    return [float(np.median(seconds[1:])) for seconds in calls]
+def _median(rounds: int, call: Callable[[Any], object], argument: Callable[[], object]) -> float:
+    """Seconds of a call, for which its argument is made anew each time; the first one warms up."""
+    seconds = [timed(call, argument()) for _ in range(rounds + 1)]
+    return float(np.median(seconds[1:]))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from whichpage.benchmark.report import Cell, Figure, Report, Table
 from whichpage.benchmark.resampling import Share, share
 from whichpage.benchmark.resume import ResultLog
 from whichpage.benchmark.truth import TruthError
+from whichpage.bits import sign_bits, signs
 from whichpage.cores import usable_cores
 from whichpage.encoder import Encoder
 from whichpage.files import absolute
@@ -137,7 +138,8 @@ def by_codes(
     gallery = np.stack([encode(query.clean()) for query in track(queries, f"{what}: pages")])
     asked = np.stack([encode(_grey(query)) for query in track(queries, f"{what}: views")])
     ways = {
-        "codes, Hamming distance": (_signs(asked), _signs(gallery)),
+        # The more bits differ, the less is the inner product of their signs.
+        "codes, Hamming distance": (signs(sign_bits(asked)), signs(sign_bits(gallery))),
         "numbers before they are bits, cosine": (_unit(asked), _unit(gallery)),
     }
     rows = np.arange(len(queries))
@@ -228,11 +230,6 @@ def _grey(query: Query) -> NDArray[np.uint8]:
 def _nearest(asked: NDArray[np.float32], gallery: NDArray[np.float32]) -> Ranked:
     """By the inner product; of equal ones the first page, as faiss answers."""
     return np.argsort(-(asked @ gallery.T), axis=1, kind="stable")[:, :TOP]
-
-
-def _signs(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """As 1 and -1: the more bits differ, the less is their inner product."""
-    return np.where(vectors > 0, 1, -1).astype(np.float32)
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

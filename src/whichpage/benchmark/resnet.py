@@ -13,6 +13,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from whichpage.bits import sign_bits
+
 BITS = 256
 _WIDTHS = (64, 128, 256, 512)
 _BLOCKS = 2
@@ -94,4 +96,4 @@ class ArticleNetwork:
         """(N, H, W, 3) uint8 RGB -> (N, 32) uint8: normalised by mean .5 and deviation .5, signs packed."""
         normal = (images.astype(np.float32) / 255 - 0.5) / 0.5
         vectors = self._session.run(None, {"images": np.ascontiguousarray(normal.transpose(0, 3, 1, 2))})[0]
-        return np.packbits(vectors > 0, axis=-1)
+        return sign_bits(vectors)

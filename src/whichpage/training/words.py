@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from whichpage.bits import sign_bits
+from whichpage.bits import sign_bits, signs
 from whichpage.encoder import open_session
 from whichpage.features import WORDS, FeatureExtractor
 from whichpage.training.pages import PageCache
@@ -44,7 +44,7 @@ def codes_of(path: Path, cache: PageCache, *, pages: int, seed: int = 1) -> NDAr
         extractor.extract((cache.read(np.array([row]))[0, 0].numpy() * 255).astype(np.uint8)).vectors
         for row in chosen
     ]
-    return np.where(np.concatenate(vectors) > 0, np.float32(1), np.float32(-1))
+    return signs(sign_bits(np.concatenate(vectors)))
 
 
 def keep_words(path: Path, words: NDArray[np.uint8]) -> None:

@@ -11,7 +11,7 @@ from drawn import corner_errors, photo_of, text_page
 from numpy.typing import ArrayLike, NDArray
 
 from whichpage.errors import ModelError
-from whichpage.pagefinder import PageFinder, count_votes, fit_outline
+from whichpage.pagefinder import PageFinder, count_votes, fit_outlines
 from whichpage.photo import decode
 from whichpage.types import Quad
 
@@ -131,6 +131,12 @@ def outline_of(quad: ArrayLike, *, bulge: float = 0.0) -> NDArray[np.float32]:
     return np.asarray(np.min(distances, axis=0), np.float32)
 
 
+def fit_outline(outline: NDArray[np.float32]) -> Quad:
+    """The corners of the page of one outline, all of which the photo shows."""
+    found, _ = fit_outlines(outline[None], SEEN[None], UPRIGHT)
+    return np.asarray(found[0])
+
+
 @pytest.mark.parametrize(
     "quad",
     [
@@ -141,7 +147,7 @@ def outline_of(quad: ArrayLike, *, bulge: float = 0.0) -> NDArray[np.float32]:
     ids=["upright", "wide above", "turned"],
 )
 def test_corners_are_found_between_cells(quad: list[list[float]]) -> None:
-    found = fit_outline(outline_of(quad), SEEN, UPRIGHT)[0]
+    found = fit_outline(outline_of(quad))
     assert np.abs(found - np.array(quad)).max() < 0.08
 
 
@@ -149,7 +155,7 @@ def test_corners_are_found_between_cells(quad: list[list[float]]) -> None:
 def test_curled_side_is_no_straight_line(bulge: float) -> None:
     """A straight line through a parabola of height 1 runs 2/3 beside its ends; the fit halves that."""
     quad = [[7.3, 8.4], [40.8, 8.4], [40.8, 41.7], [7.3, 41.7]]
-    found = fit_outline(outline_of(quad, bulge=bulge), SEEN, UPRIGHT)[0]
+    found = fit_outline(outline_of(quad, bulge=bulge))
     assert np.abs(found - np.array(quad))[:2].max() < 0.36
     assert np.abs(found - np.array(quad))[2:].max() < 0.05
 
@@ -169,15 +175,29 @@ def test_side_that_the_photo_does_not_show_stays(turn: int) -> None:
             for corners in (expected, wanted)
         )
     outline, seen = (np.ascontiguousarray(np.rot90(field, turn)) for field in (outline, seen))
-    found = fit_outline(outline, seen, expected.astype(np.float32))[0]
+    (found,), (sides,) = fit_outlines(outline[None], seen[None], expected.astype(np.float32))
     np.testing.assert_allclose(found, wanted, atol=0.25)
+    # Of the top, right, bottom and left side, the one that was to the right before the turn.
+    assert sides.tolist() == [turn != 1, turn != 0, turn != 3, turn != 2]
+
+
+def test_outlines_are_fitted_each_by_itself() -> None:
+    """Pages of a photo are fitted at once: one of which nothing shows changes none of the others."""
+    upright = outline_of([[7.3, 6.4], [40.8, 6.4], [40.8, 41.7], [7.3, 41.7]])
+    turned = outline_of([[9.1, 5.2], [41.6, 7.9], [39.4, 43.3], [6.2, 40.6]])
+    outlines = np.stack([upright, np.full_like(upright, -1), turned])
+    found, sides = fit_outlines(outlines, np.stack(3 * [SEEN]), UPRIGHT)
+    for outline, corners in zip(outlines, found, strict=True):
+        np.testing.assert_allclose(corners, fit_outline(outline), atol=1e-5)
+    assert sides.all(1).tolist() == [True, False, True]
+    assert not sides[1].any()
 
 
 def test_neighbour_beyond_a_gap_is_not_the_page() -> None:
     quad = np.array([[6.2, 6.4], [33.7, 6.4], [33.7, 41.7], [6.2, 41.7]], np.float32)
     beside = np.array([[39, 2], [60, 2], [60, 46], [39, 46]], np.float32)
     outline = np.maximum(outline_of(quad), outline_of(beside))
-    found = fit_outline(outline, SEEN, UPRIGHT)[0]
+    found = fit_outline(outline)
     np.testing.assert_allclose(found, quad, atol=0.25)
 
 
@@ -185,12 +205,12 @@ def test_finger_over_a_side_does_not_move_it() -> None:
     quad = np.array([[7.3, 6.4], [40.8, 6.4], [40.8, 41.7], [7.3, 41.7]], np.float32)
     outline = outline_of(quad)
     outline[20:27, 34:] = -2
-    assert np.abs(fit_outline(outline, SEEN, UPRIGHT)[0] - quad).max() < 0.25
+    assert np.abs(fit_outline(outline) - quad).max() < 0.25
 
 
 def test_outline_of_nothing_leaves_the_page_where_it_was() -> None:
     nothing = np.full((SIZE, SIZE), -1, np.float32)
-    np.testing.assert_allclose(fit_outline(nothing, SEEN, UPRIGHT)[0], UPRIGHT, atol=1e-4)
+    np.testing.assert_allclose(fit_outline(nothing), UPRIGHT, atol=1e-4)
 
 
 # --- the shipped model ---

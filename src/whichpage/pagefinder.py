@@ -18,6 +18,8 @@ SHIPPED_FINDER = Path(__file__).parent / "models" / "finder.onnx"
 
 # How much of a page's surroundings a second look takes in, on each side, as a share of the look.
 _AROUND = 0.14
+# From a cell of an outline to the pixel of a look that it is asked for.
+_OF_CELLS = np.array([[4.0, 0.0, 2.0], [0.0, 4.0, 2.0], [0.0, 0.0, 1.0]])
 # At least how many of the votes, evenly spread, all are compared with to find the place that most agree on.
 _REFERENCES = 32
 
@@ -27,6 +29,8 @@ class PageFinder:
 
     def __init__(self, session: ort.InferenceSession) -> None:
         self._session = session
+        self._options = ort.RunOptions()
+        self._options.only_execute_path_to_fetches = True
         self._side = int(session.get_inputs()[0].shape[2])
 
     @classmethod
@@ -55,7 +59,7 @@ class PageFinder:
             looks: how often to look at each page again.
         """
         height, width = photo.pixels.shape[:2]
-        logits, corners, _ = self._run([self._small(photo)])
+        logits, corners = self._run([self._small(photo)], "logits", "corners")
         views = [
             PageView((view.quad * [width, height] - 0.5).astype(np.float32), view.score)
             for view in count_votes(logits[0], corners[0])[:most]
@@ -79,9 +83,10 @@ class PageFinder:
             enough = photo.quarter
         return np.asarray(cv2.resize(enough, side, interpolation=cv2.INTER_AREA), np.uint8)
 
-    def _run(self, images: list[Colour]) -> list[NDArray[np.float32]]:
+    def _run(self, images: list[Colour], *outputs: str) -> list[NDArray[np.float32]]:
+        """Some of the network's outputs for images of its size; what only others need is not computed."""
         batch = np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
-        return list(self._session.run(None, {"photo": batch}))
+        return list(self._session.run(outputs, {"photo": batch}, self._options))
 
     def _look_again(self, photo: Photo, views: list[PageView]) -> list[PageView]:
         if not views:
@@ -91,130 +96,154 @@ class PageFinder:
             np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * (1 - 2 * _AROUND) + _AROUND
         ) * side - 0.5
         to_half = np.diag([0.5, 0.5, 1]) @ np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        matrices: list[NDArray[np.float64]] = []
-        looks: list[Colour] = []
-        seen: list[NDArray[np.bool_]] = []
-        for view in views:
-            matrix = np.asarray(cv2.getPerspectiveTransform(inset, view.quad), np.float64)
-            matrices.append(matrix)
-            look = cv2.warpPerspective(photo.half, to_half @ matrix, (side, side), flags=flags)
-            looks.append(np.asarray(look, np.uint8))
-            ones = np.ones(photo.half.shape[:2], np.uint8)
-            seen.append(
-                cv2.warpPerspective(ones, to_half @ matrix, (side, side), flags=flags)[2::4, 2::4] > 0
-            )
-        outlines = self._run(looks)[2]
+        matrices = [np.asarray(cv2.getPerspectiveTransform(inset, view.quad), np.float64) for view in views]
+        half = photo.half
+        shown = np.ones(half.shape[:2], np.uint8)
+        looks = [_warped(half, to_half @ matrix, side) for matrix in matrices]
+        seen = [_warped(shown, to_half @ matrix @ _OF_CELLS, side // 4) > 0 for matrix in matrices]
+        (outlines,) = self._run(looks, "outline")
+        expected = (inset / 4 - 0.375).astype(np.float32)
         refined = []
-        for view, matrix, outline, visible in zip(views, matrices, outlines, seen, strict=True):
-            fitted, sides = fit_outline(outline, visible, (inset / 4 - 0.375).astype(np.float32))
+        for view, matrix, fitted, sides in zip(
+            views, matrices, *fit_outlines(outlines, np.stack(seen), expected), strict=True
+        ):
             moved = np.asarray(cv2.perspectiveTransform(fitted[None] * 4 + 1.5, matrix)[0], np.float32)
             sound = cv2.isContourConvex(moved) and np.abs(moved).max() < 4 * max(photo.pixels.shape)
-            refined.append(PageView(moved, view.score, sides) if sound else view)
+            top, right, bottom, left = sides.tolist()
+            refined.append(PageView(moved, view.score, (top, right, bottom, left)) if sound else view)
         return refined
 
 
-def fit_outline(
-    outline: NDArray[np.float32], seen: NDArray[np.bool_], expected: Quad
-) -> tuple[Quad, tuple[bool, bool, bool, bool]]:
-    """The corners of the page whose outline this is.
+def _warped(image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
+    """A square of a picture; the matrix tells where in it each of the square's pixels lies."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpPerspective(image, matrix, (side, side), flags=flags), np.uint8)
+
+
+def fit_outlines(
+    outlines: NDArray[np.float32], seen: NDArray[np.bool_], expected: Quad
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The corners of the pages whose outlines these are.
 
     Each side is a parabola through where the outline crosses 0 along rows or columns: paper curls.
     A side that the photo does not show stays where it was expected.
 
     Args:
-        outline: (n, n) float32, > 0 where the page in the middle is.
-        seen: (n, n) bool, false where the photo shows nothing.
-        expected: (4, 2) the page's corners as believed so far, upright, in cells.
+        outlines: (N, n, n) float32, > 0 where the page in the middle is.
+        seen: (N, n, n) bool, false where the photo shows nothing.
+        expected: (4, 2) each page's corners as believed so far, upright, in cells.
 
     Returns:
-        (4, 2) float32 corners, top left, top right, bottom right, bottom left, in cells; and whether
-        the top, right, bottom and left side were seen.
+        (N, 4, 2) float32 corners, top left, top right, bottom right, bottom left, in cells; and (N, 4)
+        whether the top, right, bottom and left side were seen.
     """
-    left, right = _crossings(outline, seen)
-    top, bottom = _crossings(outline.T, seen.T)
-    middle = expected.mean(0)
-    sides: list[NDArray[np.float64]] = []
-    found: list[bool] = []
-    for points, ends, axis in ((left, (0, 3), 1), (top, (0, 1), 0), (right, (1, 2), 1), (bottom, (3, 2), 0)):
-        side = _fit_side(points, middle=float(middle[axis]))
-        found.append(side is not None)
-        sides.append(_straight(expected[list(ends)], axis=axis, middle=middle) if side is None else side)
-    corners = []
-    for vertical, horizontal, start in ((0, 1, 0), (2, 1, 1), (2, 3, 2), (0, 3, 3)):
-        x, y = expected[start]
-        for _ in range(6):  # both sides are nearly straight and nearly upright, so this converges
-            x, y = np.polyval(sides[vertical], y - middle[1]), np.polyval(sides[horizontal], x - middle[0])
-        corners.append((x, y))
-    return np.array(corners, np.float32), (found[1], found[2], found[3], found[0])
+    count, size = outlines.shape[:2]
+    # Rows cross the left and the right side, columns the top and the bottom: (N, 2, n, n).
+    lines = np.stack([outlines, outlines.swapaxes(1, 2)], 1).reshape(-1, size)
+    shown = np.stack([seen, seen.swapaxes(1, 2)], 1).reshape(-1, size)
+    across = _crossings(lines, shown).reshape(count, 2, size, 2).swapaxes(2, 3)
+    x, y = expected.mean(0, dtype=np.float64)
+    along = np.arange(size) - np.array([y, x])[:, None, None]
+    sides, found = _fit_sides(np.broadcast_to(along, across.shape), across)
+    # [[left, right], [top, bottom]], as `sides` has them.
+    straight = _straight(expected[[[[0, 3], [1, 2]], [[0, 1], [3, 2]]]], middle=(x, y))
+    sides = np.where(found[..., None], sides, straight)
+    # The sides that meet at each corner. They are nearly straight and nearly upright, so this converges.
+    upright, level = sides[:, 0, [0, 1, 1, 0]], sides[:, 1, [0, 0, 1, 1]]
+    xs, ys = np.broadcast_to(expected.T.astype(np.float64)[:, None], (2, count, 4))
+    for _ in range(6):
+        xs, ys = _at(upright, ys - y), _at(level, xs - x)
+    (left, right), (top, bottom) = found.transpose(1, 2, 0)
+    return np.stack([xs, ys], -1).astype(np.float32), np.stack([top, right, bottom, left], -1)
 
 
-def _crossings(
-    outline: NDArray[np.float32], seen: NDArray[np.bool_]
-) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Where each row enters and leaves the page: lists of (row, column), as far as the photo shows it."""
-    size = outline.shape[1]
-    inside = outline > 0
+def _crossings(lines: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Where each line enters and leaves the page: (N, 2), NaN where the photo does not show it.
+
+    Args:
+        lines: (N, n) float32, > 0 on the page.
+        seen: (N, n) bool, false where the photo shows nothing.
+    """
+    count, size = lines.shape
+    inside = lines > 0
     first = inside.argmax(1)
     last = size - 1 - inside[:, ::-1].argmax(1)
     closed = inside.copy()
     closed[:, 1:-1] |= inside[:, :-2] & inside[:, 2:]
     on_page = inside.sum(1) >= size // 5
     # Where there is a gap, the longer run is the page's: a neighbouring page may show beyond it.
-    for row in np.flatnonzero(on_page & (closed.sum(1) < last - first + 1)):
-        columns = np.flatnonzero(inside[row])
-        runs = np.split(columns, np.flatnonzero(np.diff(columns) > 2) + 1)
+    for line in np.flatnonzero(on_page & (closed.sum(1) < last - first + 1)):
+        cells = np.flatnonzero(inside[line])
+        runs = np.split(cells, np.flatnonzero(np.diff(cells) > 2) + 1)
         run = max(runs, key=len)
-        first[row], last[row] = run[0], run[-1]
-    # seen_before[r, c]: how many of the first c cells of row r the photo shows.
+        first[line], last[line] = run[0], run[-1]
+    # seen_before[r, c]: how many of the first c cells of line r the photo shows.
     seen_before = np.pad(seen.cumsum(1), ((0, 0), (1, 0)))
-    rows = np.arange(len(outline))
+    rows = np.arange(count)
     from_, to = np.maximum(first - 2, 0), np.minimum(last + 3, size)
     enters = on_page & (first > 0)
     enters &= seen_before[rows, first + 1] - seen_before[rows, from_] == first + 1 - from_
     leaves = on_page & (last < size - 1)
     leaves &= seen_before[rows, to] - seen_before[rows, last] == to - last
-    return (
-        [(float(row), _zero(outline[row], first[row], -1)) for row in rows[enters]],
-        [(float(row), _zero(outline[row], last[row], 1)) for row in rows[leaves]],
-    )
+    crossings = np.full((count, 2), np.nan)
+    for end, (crosses, cell, step) in enumerate(((enters, first, -1), (leaves, last, 1))):
+        row, within = rows[crosses], cell[crosses]
+        here, beyond = lines[row, within], lines[row, within + step]
+        crossings[row, end] = within + step * (here / (here - beyond))
+    return crossings
 
 
-def _zero(line: NDArray[np.float32], inside: int, step: int) -> float:
-    """Where between a cell inside and the one `step` further, outside, the line crosses 0."""
-    return inside + step * float(line[inside] / (line[inside] - line[inside + step]))
+def _straight(ends: NDArray[np.float32], *, middle: tuple[float, float]) -> NDArray[np.float64]:
+    """Sides from one end to the other as polynomials like those of `_fit_sides`: (2, 2, 3).
 
-
-def _straight(ends: NDArray[np.float32], *, axis: int, middle: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The side from one end to the other as a polynomial like `_fit_side`'s."""
-    along, across = ends[:, axis].astype(float) - float(middle[axis]), ends[:, 1 - axis].astype(float)
-    slope = (across[1] - across[0]) / max(along[1] - along[0], 1e-6)
-    return np.array([0.0, slope, across[0] - slope * along[0]])
-
-
-def _fit_side(points: list[tuple[float, float]], *, middle: float) -> NDArray[np.float64] | None:
-    """Polynomial (3,) of a side: across = p(along - middle), by reweighted least squares.
-
-    None where there are too few points, or too many that no one curve explains.
+    Args:
+        ends: (2, 2, 2, 2) float32: left and right, top and bottom side; its two ends; (x, y).
+        middle: (x, y).
     """
-    if len(points) < 8:
-        return None
-    along, across = np.array(points).T
-    along = along - middle
+    upright, level = ends.astype(np.float64)
+    ends = np.stack([upright[..., ::-1], level])  # (along, across)
+    along, across = ends[..., 0] - np.array(middle[::-1])[:, None, None], ends[..., 1]
+    slope = (across[..., 1] - across[..., 0]) / np.maximum(along[..., 1] - along[..., 0], 1e-6)
+    return np.stack([np.zeros_like(slope), slope, across[..., 0] - slope * along[..., 0]], -1)
+
+
+def _at(polynomials: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values of (..., 3) polynomials of the second degree, the highest coefficient first, at (...)."""
+    return np.asarray((polynomials[..., 0] * x + polynomials[..., 1]) * x + polynomials[..., 2])
+
+
+def _fit_sides(
+    along: NDArray[np.float64], across: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Polynomials of sides, across = p(along), by reweighted least squares: (..., 3); (...) which are found.
+
+    Not found is a side of too few points, or of too many that no one curve explains.
+
+    Args:
+        along: (..., n), rising.
+        across: (..., n), NaN where there is no point.
+    """
+    points = np.isfinite(across)
+    count = points.sum(-1, keepdims=True)
     # The outline is round at the corners; what lies near them says little about the sides.
-    low, high = np.quantile(along, [0.06, 0.94])
-    along, across = along[(along >= low) & (along <= high)], across[(along >= low) & (along <= high)]
-    scale = max(float(np.abs(along).max()), 1.0)
+    rank = points.cumsum(-1) - 1
+    used = points & (rank >= 0.06 * (count - 1)) & (rank <= 0.94 * (count - 1))
+    scale = np.maximum(np.where(used, np.abs(along), 0).max(-1, keepdims=True), 1.0)
     design = np.stack([(along / scale) ** 2, along / scale, np.ones_like(along)], -1)
-    fitted, say = np.zeros(3), np.ones_like(across)
+    values = np.where(used, across, 0)
+    found = count[..., 0] >= 8
+    # One that has no points is not solvable but with its offset held; it is thrown away.
+    held = np.where(found, 0.0, 1.0)[..., None, None] * np.diag([0.0, 0.0, 1.0])
+    fitted, say = np.zeros((*found.shape, 3)), used.astype(np.float64)
     # First as good as straight, which what is no part of the side cannot bend; then as it is curled.
     for stiffness, spread in ((50.0, 1.5), (50.0, 1.5), (50.0, 1.5), (0.3, 1.2), *5 * [(0.3, 0.6)]):
-        normal = design.T @ (design * say[:, None]) + np.diag([stiffness, 0.02, 0.0])
-        fitted = np.linalg.solve(normal, design.T @ (across * say))
-        say = 1 / (1 + ((across - design @ fitted) / spread) ** 2) ** 2
-    if say.mean() < 0.25:
-        return None
-    return np.asarray(fitted / np.array([scale**2, scale, 1.0]))
+        weighted = (design * say[..., None]).swapaxes(-1, -2)
+        normal = weighted @ design + np.diag([stiffness, 0.02, 0.0]) + held
+        fitted = np.linalg.solve(normal, weighted @ values[..., None])[..., 0]
+        off = values - (design @ fitted[..., None])[..., 0]
+        say = used / (1 + (off / spread) ** 2) ** 2
+    found &= say.sum(-1) >= 0.25 * used.sum(-1)
+    return fitted / np.concatenate([scale**2, scale, np.ones_like(scale)], -1), found
 
 
 def _without_repeats(views: list[PageView]) -> list[PageView]:

@@ -1,6 +1,7 @@
 """What each choice is worth: the encoder trained anew without it, for as many steps, on the same pages.
 
-usage: python -m whichpage.training.ablations --pages CACHE --out runs/ablations [--steps 300] NAME...
+usage: python -m whichpage.training.ablations --pages CACHE --out runs/ablations [--steps 300] [--seed 1]
+           NAME...
 
 Prints a line a NAME (`--list` shows them; none: all of them): how often codes find the page of a simulated
 photo among validation pages. The photos are the same for all, and have every part of the simulator. Each
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=EncoderRecipe.batch)
+    parser.add_argument("--seed", type=int, default=EncoderRecipe.seed)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--list", action="store_true")
     arguments = parser.parse_args()
@@ -85,7 +87,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     runs.keep_freed_memory()
     cache = PageCache.open(*arguments.pages).on(runs.device())
-    recipe = EncoderRecipe(steps=arguments.steps, batch=arguments.batch)
+    recipe = EncoderRecipe(steps=arguments.steps, batch=arguments.batch, seed=arguments.seed)
     held_out = HeldOut(cache, device=runs.device())
     print("| encoder | top-1 | top-20 | all views, top-1 | all views, top-20 |")
     print("| --- | ---: | ---: | ---: | ---: |")

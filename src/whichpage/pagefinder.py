@@ -18,8 +18,10 @@ SHIPPED_FINDER = Path(__file__).parent / "models" / "finder.onnx"
 
 # How much of a page's surroundings a second look takes in, on each side, as a share of the look.
 _AROUND = 0.14
-# From a cell of an outline to the pixel of a look that it is asked for.
+# From a cell of an outline to the pixel of a look nearest to its middle.
 _OF_CELLS = np.array([[4.0, 0.0, 2.0], [0.0, 4.0, 2.0], [0.0, 0.0, 1.0]])
+# The corners at both ends of each side: left and right, top and bottom.
+_ENDS = np.array([[[0, 3], [1, 2]], [[0, 1], [3, 2]]])
 # At least how many of the votes, evenly spread, all are compared with to find the place that most agree on.
 _REFERENCES = 32
 
@@ -29,8 +31,6 @@ class PageFinder:
 
     def __init__(self, session: ort.InferenceSession) -> None:
         self._session = session
-        self._options = ort.RunOptions()
-        self._options.only_execute_path_to_fetches = True
         self._side = int(session.get_inputs()[0].shape[2])
 
     @classmethod
@@ -84,9 +84,9 @@ class PageFinder:
         return np.asarray(cv2.resize(enough, side, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _run(self, images: list[Colour], *outputs: str) -> list[NDArray[np.float32]]:
-        """Some of the network's outputs for images of its size; what only others need is not computed."""
+        """Some of the network's outputs for images of its size."""
         batch = np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
-        return list(self._session.run(outputs, {"photo": batch}, self._options))
+        return list(self._session.run(outputs, {"photo": batch}))
 
     def _look_again(self, photo: Photo, views: list[PageView]) -> list[PageView]:
         if not views:
@@ -145,8 +145,7 @@ def fit_outlines(
     x, y = expected.mean(0, dtype=np.float64)
     along = np.arange(size) - np.array([y, x])[:, None, None]
     sides, found = _fit_sides(np.broadcast_to(along, across.shape), across)
-    # [[left, right], [top, bottom]], as `sides` has them.
-    straight = _straight(expected[[[[0, 3], [1, 2]], [[0, 1], [3, 2]]]], middle=(x, y))
+    straight = _straight(expected[_ENDS], middle=(x, y))
     sides = np.where(found[..., None], sides, straight)
     # The sides that meet at each corner. They are nearly straight and nearly upright, so this converges.
     upright, level = sides[:, 0, [0, 1, 1, 0]], sides[:, 1, [0, 0, 1, 1]]
@@ -232,7 +231,7 @@ def _fit_sides(
     design = np.stack([(along / scale) ** 2, along / scale, np.ones_like(along)], -1)
     values = np.where(used, across, 0)
     found = count[..., 0] >= 8
-    # One that has no points is not solvable but with its offset held; it is thrown away.
+    # One of too few points, which is thrown away, may not be solvable unless its offset is held.
     held = np.where(found, 0.0, 1.0)[..., None, None] * np.diag([0.0, 0.0, 1.0])
     fitted, say = np.zeros((*found.shape, 3)), used.astype(np.float64)
     # First as good as straight, which what is no part of the side cannot bend; then as it is curled.
@@ -293,15 +292,13 @@ def _vote_distances(
     votes: NDArray[np.float32], references: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Mean corner distance of N votes to M references at the best of four corner orders, and that order."""
-    # (4, 2, 1, N) and (4, 2, M, 1): what is computed for all votes at once lies side by side.
-    vote = np.ascontiguousarray(votes.transpose(1, 2, 0))[:, :, None]
-    reference = references.transpose(1, 2, 0)[..., None]
-
-    def between(corner: int, other: int) -> NDArray[np.float32]:
-        x, y = vote[corner] - reference[other]
-        return np.asarray(np.sqrt(x * x + y * y), np.float32)  # several times faster than `np.hypot`
-
-    distance = np.stack([sum(between((corner + k) % 4, corner) for corner in range(4)) / 4 for k in range(4)])
+    # (2, 4, 1, 1, N) and (2, 1, 4, M, 1): what is computed for all votes at once lies side by side.
+    vote = np.ascontiguousarray(votes.transpose(2, 1, 0))[:, :, None, None]
+    reference = references.transpose(2, 1, 0)[:, None, ..., None]
+    x, y = vote - reference
+    # (4, 4, M, N): from each corner of a vote to each corner of a reference.
+    between = cv2.magnitude(x.reshape(-1, len(votes)), y.reshape(-1, len(votes))).reshape(x.shape)
+    distance = np.stack([sum(between[(corner + k) % 4, corner] for corner in range(4)) / 4 for k in range(4)])
     return distance.min(0).T, distance.argmin(0).T
 
 

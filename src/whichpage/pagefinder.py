@@ -97,10 +97,10 @@ class PageFinder:
         ) * side - 0.5
         to_half = np.diag([0.5, 0.5, 1]) @ np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
         matrices = [np.asarray(cv2.getPerspectiveTransform(inset, view.quad), np.float64) for view in views]
-        half = photo.half
-        shown = np.ones(half.shape[:2], np.uint8)
-        looks = [_warped(half, to_half @ matrix, side) for matrix in matrices]
-        seen = [_warped(shown, to_half @ matrix @ _OF_CELLS, side // 4) > 0 for matrix in matrices]
+        in_half = [to_half @ matrix for matrix in matrices]
+        looks = [_warped(photo.half, matrix, side) for matrix in in_half]
+        shown = np.ones(photo.half.shape[:2], np.uint8)
+        seen = [_warped(shown, matrix @ _OF_CELLS, side // 4) > 0 for matrix in in_half]
         (outlines,) = self._run(looks, "outline")
         expected = (inset / 4 - 0.375).astype(np.float32)
         refined = []
@@ -148,10 +148,11 @@ def fit_outlines(
     straight = _straight(expected[_ENDS], middle=(x, y))
     sides = np.where(found[..., None], sides, straight)
     # The sides that meet at each corner. They are nearly straight and nearly upright, so this converges.
-    upright, level = sides[:, 0, [0, 1, 1, 0]], sides[:, 1, [0, 0, 1, 1]]
+    polynomials = np.moveaxis(sides, -1, 0)  # as `np.polyval` takes them
+    upright, level = polynomials[:, :, 0, [0, 1, 1, 0]], polynomials[:, :, 1, [0, 0, 1, 1]]
     xs, ys = np.broadcast_to(expected.T.astype(np.float64)[:, None], (2, count, 4))
     for _ in range(6):
-        xs, ys = _at(upright, ys - y), _at(level, xs - x)
+        xs, ys = np.polyval(upright, ys - y), np.polyval(level, xs - x)
     (left, right), (top, bottom) = found.transpose(1, 2, 0)
     return np.stack([xs, ys], -1).astype(np.float32), np.stack([top, right, bottom, left], -1)
 
@@ -206,21 +207,18 @@ def _straight(ends: NDArray[np.float32], *, middle: tuple[float, float]) -> NDAr
     return np.stack([np.zeros_like(slope), slope, across[..., 0] - slope * along[..., 0]], -1)
 
 
-def _at(polynomials: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The values of (..., 3) polynomials of the second degree, the highest coefficient first, at (...)."""
-    return np.asarray((polynomials[..., 0] * x + polynomials[..., 1]) * x + polynomials[..., 2])
-
-
 def _fit_sides(
     along: NDArray[np.float64], across: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Polynomials of sides, across = p(along), by reweighted least squares: (..., 3); (...) which are found.
-
-    Not found is a side of too few points, or of too many that no one curve explains.
+    """Sides as polynomials, across = p(along), by reweighted least squares.
 
     Args:
         along: (..., n), rising.
         across: (..., n), NaN where there is no point.
+
+    Returns:
+        (..., 3) the polynomials, the highest degree first; and (...) which are found: no side of too few
+        points, or of too many that no one curve explains.
     """
     points = np.isfinite(across)
     count = points.sum(-1, keepdims=True)
@@ -233,7 +231,7 @@ def _fit_sides(
     found = count[..., 0] >= 8
     # One of too few points, which is thrown away, may not be solvable unless its offset is held.
     held = np.where(found, 0.0, 1.0)[..., None, None] * np.diag([0.0, 0.0, 1.0])
-    fitted, say = np.zeros((*found.shape, 3)), used.astype(np.float64)
+    say = used.astype(np.float64)
     # First as good as straight, which what is no part of the side cannot bend; then as it is curled.
     for stiffness, spread in ((50.0, 1.5), (50.0, 1.5), (50.0, 1.5), (0.3, 1.2), *5 * [(0.3, 0.6)]):
         weighted = (design * say[..., None]).swapaxes(-1, -2)
